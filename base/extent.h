@@ -30,8 +30,8 @@ enum spw_status spw_extent_acquire(struct spw_extent_map *map, uint64_t bytes,
                                    struct spw_extent *out) SPW_MUST_CHECK;
 void spw_extent_release(struct spw_extent_map *map, struct spw_extent extent);
 
-uint64_t spw_extent_used_bytes(const struct spw_extent_map *map);    /* rounded sizes */
-uint64_t spw_extent_peak_bytes(const struct spw_extent_map *map);    /* highest used so far */
+uint64_t spw_extent_used_bytes(const struct spw_extent_map *map); /* rounded sizes */
+uint64_t spw_extent_peak_bytes(const struct spw_extent_map *map); /* highest used so far */
 uint64_t spw_extent_largest_free(const struct spw_extent_map *map);
 uint64_t spw_extent_round(const struct spw_extent_map *map, uint64_t bytes);
 

@@ -4,7 +4,8 @@
 
 #include "base/world.h"
 
-/* "8MiB", "1.5GiB", "4096", "2GB": bytes. False if it is none, negative, or over 2^63. */
+/* "8MiB", "1.5GiB", "4096", "2 GB": bytes, rounded down. False if it is none, negative, or over
+ * 2^63. */
 bool spw_parse_bytes(const char *text, uint64_t *bytes);
 /* "12GB/s", "800MB/s": bytes per second. */
 bool spw_parse_rate(const char *text, uint64_t *bytes_per_s);
@@ -19,7 +20,7 @@ bool spw_parse_number(const char *text, double *value);
 const char *spw_format_bytes(uint64_t bytes, char out[32]);
 const char *spw_format_time(uint64_t ns, char out[32]);
 const char *spw_format_count(uint64_t count, char out[32]); /* 1.24 M */
-/* The shortest exact form that spw_parse_bytes() reads back: "8MiB", "8388609". */
+/* The shortest exact form in one unit that spw_parse_bytes() reads back: "8MiB", "8388609". */
 const char *spw_print_bytes(uint64_t bytes, char out[32]);
 
 /* The entry of `names` (NULL-terminated) nearest to `name` by edit distance, or NULL if none is near

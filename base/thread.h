@@ -40,7 +40,9 @@ void spw_thread_join(struct spw_thread *thread);
 
 /* A pool that runs `tile(context, index, thread)` for index in [0, tiles) on `threads` threads, the
  * caller being one of them (thread 0). Which thread runs which tile is not fixed: `thread`, in
- * [0, threads), may choose scratch memory only, and a tile's result may depend on its index alone. A pool of one thread runs the tiles in order on the caller. One user at a time. */
+ * [0, threads), may choose scratch memory only, and a tile's result may depend on its index alone.
+ * A pool of one thread runs the tiles in order on the caller. One user at a time. The workers may
+ * run on any of `cpus` (as for spw_thread_start()); where the caller runs is its own affair. */
 struct spw_pool;
 enum spw_status spw_pool_create(const struct spw_world *world, uint32_t threads, const int *cpus,
                                 struct spw_error *error, struct spw_pool **out);

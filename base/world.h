@@ -39,7 +39,8 @@ struct spw_world {
     int (*seek)(void *self, struct spw_file *file, uint64_t offset);
     int (*size)(void *self, struct spw_file *file, uint64_t *bytes);
     int (*sync)(void *self, struct spw_file *file);
-    int (*close)(void *self, struct spw_file *file); /* frees `file` even when it reports an error */
+    /* Frees `file` even when it reports an error. */
+    int (*close)(void *self, struct spw_file *file);
     int (*make_directory)(void *self, const char *path);
     int (*rename)(void *self, const char *from, const char *to);
     int (*remove)(void *self, const char *path); /* a file or an empty directory */
@@ -64,12 +65,25 @@ enum spw_status spw_grow(const struct spw_world *world, void *array_pointer, uin
 enum spw_status spw_copy_text(const struct spw_world *world, const char *text,
                               struct spw_error *error, char **out);
 /* The whole file, NUL-terminated past its end, at most `bytes_max` bytes (more is SPW_ERR_USAGE).
- * The caller releases *out. */
+ * SPW_ERR_NOT_FOUND if it is missing. The caller releases *out. */
 enum spw_status spw_read_file(const struct spw_world *world, const char *path, uint64_t bytes_max,
                               struct spw_error *error, char **out, uint64_t *bytes);
 /* Writes a whole file so that it is either complete or absent: temporary name, write, sync, rename.
  * On failure the temporary is removed. */
 enum spw_status spw_write_file(const struct spw_world *world, const char *path, const void *data,
                                uint64_t bytes, struct spw_error *error);
+
+/* For callers that use the file functions of the table directly. */
+
+/* The status for an errno value: ENOENT and ENOTDIR are SPW_ERR_NOT_FOUND, EEXIST is SPW_ERR_EXISTS,
+ * ENOMEM is SPW_ERR_NO_MEMORY, the rest SPW_ERR_IO. */
+enum spw_status spw_errno_status(int native);
+/* The sentence for an errno value; returns `out`. Thread-safe. */
+const char *spw_errno_text(int native, char out[96]);
+/* Records "PATH: cannot ACTION: reason", as in SPW_FAIL_FILE(error, native, "open", path), and is
+ * the status. */
+#define SPW_FAIL_FILE(error, native, action, path)                                                 \
+    spw_error_set((error), spw_errno_status(native), (native), __FILE__, __LINE__,                 \
+                  "%s: cannot %s: %s", (path), (action), spw_errno_text((native), (char[96]){0}))
 
 #endif
