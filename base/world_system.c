@@ -82,8 +82,7 @@ static int open_flags(enum spw_open_mode mode)
     case SPW_OPEN_APPEND:
         return O_WRONLY | O_CREAT | O_APPEND;
     }
-    SPW_ASSERT(!"an open mode");
-    return 0;
+    SPW_NEVER("an open mode");
 }
 
 /* What open() alone lets through: a directory opens for reading, and O_NONBLOCK sticks. */
