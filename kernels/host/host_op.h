@@ -23,6 +23,9 @@ extern const struct spw_host_op spw_host_linear, spw_host_conv2d, spw_host_maxpo
     spw_host_silu, spw_host_layernorm, spw_host_embedding, spw_host_position, spw_host_attention,
     spw_host_add, spw_host_dropout, spw_host_softmax_xent, spw_host_linear_xent, spw_host_copy;
 
+/* The row's entry. */
+const struct spw_host_op *spw_op_host(enum spw_op op);
+
 /* The lane's tile pool; NULL means one thread. */
 struct spw_pool *spw_lane_pool(struct spw_lane *lane);
 

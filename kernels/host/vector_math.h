@@ -32,7 +32,8 @@ static inline float spw_bits_float(uint32_t bits)
  * Manual for the Elementary Functions", 1980, chapter 6, for the two-part reduction). */
 static inline float spw_expf(float x)
 {
-    const float to_integer = 0x1.8p23f; /* adding it rounds to a whole number, kept in the low bits */
+    const float to_integer =
+        0x1.8p23f; /* adding it rounds to a whole number, kept in the low bits */
     x = x > 89.0f ? 89.0f : x;
     x = x < -104.0f ? -104.0f : x;
     float shifted = x * 0x1.715476p0f + to_integer;
