@@ -16,6 +16,7 @@ import sys
 import xml.etree.ElementTree
 
 TEST_PATTERN = re.compile(r"^\s*(?:Test|ParameterizedTest|Theory)\s*\(", re.MULTILINE)
+FINDING_PATTERN = re.compile(r"ERROR: |runtime error: |WARNING: ThreadSanitizer")
 TOTAL_PATTERN = re.compile(r"^(\d+) passed, (\d+) failed\b", re.MULTILINE)
 
 
@@ -38,7 +39,7 @@ def sanitizer_environment(directory):
     # Tests that expect SIGABRT or SIGSEGV must see the signal itself.
     environment["ASAN_OPTIONS"] = (
         f"log_path={log}:detect_leaks=1:handle_segv=0:handle_abort=0:"
-        "detect_stack_use_after_return=1:" + environment.get("ASAN_OPTIONS", ""))
+        "allocator_may_return_null=1:detect_stack_use_after_return=1:" + environment.get("ASAN_OPTIONS", ""))
     environment["UBSAN_OPTIONS"] = (
         f"log_path={log}:print_stacktrace=1:" + environment.get("UBSAN_OPTIONS", ""))
     environment["TSAN_OPTIONS"] = (
@@ -48,11 +49,14 @@ def sanitizer_environment(directory):
 
 
 def sanitizer_reports(directory):
+    """What the sanitizers found. A refused, absurdly large allocation is only a remark to them."""
     reports = []
     for name in sorted(os.listdir(directory)):
         if name.startswith("sanitizer"):
             with open(os.path.join(directory, name), errors="replace") as file:
-                reports.append(file.read())
+                report = file.read()
+            if FINDING_PATTERN.search(report):
+                reports.append(report)
     return reports
 
 
