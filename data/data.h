@@ -56,7 +56,8 @@ int64_t spw_cursor_items(const struct spw_cursor *cursor, uint64_t step); /* ste
 void spw_cursor_gather(struct spw_cursor *cursor, uint64_t step, int64_t first, int64_t count,
                        void *x, int32_t *targets);
 
-/* The parsers themselves, over bytes in memory: what the fuzz targets drive. `path` is for messages. */
+/* The parser of a whole IDX file in memory. `path` is for messages. (The other formats' are in the
+ * box's own headers.) */
 enum spw_status spw_idx_parse(const char *path, const uint8_t *bytes, uint64_t count,
                               struct spw_error *error, uint64_t *rank, uint64_t dims[4],
                               uint64_t *data_offset);
