@@ -62,16 +62,25 @@ struct spw_weight_block {
 /* One tensor within a pack. */
 struct spw_packed {
     int32_t tensor;        /* node index or SPW_GRAPH_DATA */
+    bool saved;            /* kept packs: the node's side output instead of its tensor */
     uint64_t offset_bytes; /* a multiple of 64 */
     uint64_t bytes;        /* of a full micro-batch */
 };
 
 /* The tensors that cross a border, laid out for one micro-batch. Its gradient pack has the same
- * layout. */
+ * layout. A short micro-batch fills the front of each tensor's place; packs are copied whole. */
 struct spw_pack {
     struct spw_packed *tensors;
     int32_t tensor_count;
     uint64_t bytes;
+    bool has_gradients;    /* cuts: some tensor's gradient crosses the border backwards */
+};
+
+/* Part of a weight block: [offset, offset + bytes). REDUCE: its partial sums are
+ * [norm_first, norm_first + norm_count) of the block's. */
+struct spw_piece {
+    uint64_t offset_bytes, bytes;
+    uint64_t norm_first, norm_count;
 };
 
 enum spw_unit_kind {
@@ -88,7 +97,9 @@ struct spw_unit_plan {
     int32_t shard; /* or weight block */
     struct spw_program program; /* empty for REDUCE and UPDATE */
     /* Bytes of one ring slot: all inputs of a micro-batch side by side, then all outputs, in the
-     * order of the program's bindings, each rounded to the alignment. */
+     * order of the program's bindings, each rounded to the alignment. UPDATE: 2 + moments arrays of
+     * `piece_bytes` (weights, gradient, moments). REDUCE: uses x groups arrays of `piece_bytes`, then
+     * the partial sums of a piece. */
     uint64_t slot_bytes;
     uint32_t slots;
     uint64_t scratch_bytes;
@@ -97,6 +108,10 @@ struct spw_unit_plan {
     uint64_t norm_bytes;
     uint64_t device_bytes;  /* the sum: what an empty region must offer */
     uint64_t in_bytes, out_bytes; /* copied for a full micro-batch (packs only) */
+    /* REDUCE and UPDATE stream these pieces of their weight block through the slots. */
+    struct spw_piece *pieces;
+    uint64_t piece_count;
+    uint64_t piece_bytes;   /* of the longest piece, rounded: distance of arrays within a slot */
 };
 
 struct spw_shard {
@@ -132,9 +147,8 @@ struct spw_plan {
     struct spw_pack *cuts; /* shard_count entries: cuts[s] is before shard s; cuts[0] is the data */
     struct spw_weight_block *weight_blocks;
     int32_t weight_block_count;
-    struct spw_unit_plan *reduces; /* one per weight block; device_bytes 0 if not reduced */
+    struct spw_unit_plan *reduces; /* one per weight block; no pieces if not reduced */
     struct spw_unit_plan *updates; /* one per weight block */
-    uint64_t piece_elements;       /* REDUCE and UPDATE stream pieces of at most this many elements */
     uint64_t targets_bytes;        /* of a full micro-batch */
     struct spw_plan_totals totals;
 };
@@ -151,13 +165,31 @@ enum spw_status spw_plan_least_memory(const struct spw_world *world, const struc
                                       const struct spw_plan_options *options,
                                       struct spw_error *error, uint64_t *bytes);
 
-/* Number of pieces that REDUCE and UPDATE of a weight block stream, and piece `index`: a byte range of
- * the block that never splits a norm chunk. */
-struct spw_piece {
-    uint64_t offset_bytes, bytes;
+/* Number of pieces that `kind` (REDUCE or UPDATE) of a weight block streams, and piece `index`. Pieces
+ * cover the block in order, paddings included; every piece starts at a multiple of 64 bytes, and those
+ * of REDUCE at a norm chunk. Where updates run on the host cores they reserve no device memory. */
+uint64_t spw_plan_pieces(const struct spw_plan *plan, enum spw_unit_kind kind,
+                         int32_t weight_block);
+struct spw_piece spw_plan_piece(const struct spw_plan *plan, enum spw_unit_kind kind,
+                                int32_t weight_block, uint64_t index);
+
+/* Home ranges for new versions: an UPDATE writes weights and moments beside the committed ones and
+ * all switch together, after which the old ones are spare. One UPDATE of a job runs at a time, so
+ * each distinct block size needs 1 + moments spare ranges. Fills `sizes` (room for
+ * weight_block_count; may be NULL) with the distinct sizes in order of first block and returns their
+ * number. */
+uint64_t spw_plan_spare_slots(const struct spw_plan *plan, uint64_t *sizes);
+
+/* Bytes copied in one step of a full batch if nothing stays resident, by what they are. Partial sums
+ * of the norm count as gradients; targets and losses as packs. Weights come in once for each FORWARD
+ * and BACKWARD unit of each gradient group. */
+struct spw_traffic_bytes {
+    uint64_t weights, grads, moments, packs;
 };
-uint64_t spw_plan_pieces(const struct spw_plan *plan, int32_t weight_block);
-struct spw_piece spw_plan_piece(const struct spw_plan *plan, int32_t weight_block, uint64_t index);
+struct spw_traffic {
+    struct spw_traffic_bytes in, out;
+};
+struct spw_traffic spw_plan_traffic(const struct spw_plan *plan);
 
 /* Text form for people and tools; reading it back with the same graph and options gives an equal
  * plan, or SPW_ERR_USAGE with line and reason. */

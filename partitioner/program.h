@@ -22,6 +22,12 @@ enum spw_binding_kind {
     SPW_BIND_SCRATCH,  /* activations, gradients and workspace that live within one micro-batch */
 };
 
+/* No program has more bindings than this: a shard that would need more is cut. */
+#define SPW_BINDINGS_MAX 32
+
+/* A program binds what its calls touch, in this order: weights, gradients, inputs, outputs, partial
+ * sums, scratch. All weight blocks of the shard are bound, whether its calls need them or not; the
+ * rest only if used: a shard whose backward pass needs no activation binds no IN. */
 struct spw_binding {
     enum spw_binding_kind kind;
     int32_t index;  /* weight block, else 0 */
