@@ -16,7 +16,8 @@ struct spw_arena {
 
 void spw_arena_init(struct spw_arena *arena, const struct spw_world *world);
 void spw_arena_deinit(struct spw_arena *arena);
-/* Zeroed memory for `count` elements of `size` bytes, aligned to 16. SPW_ERR_NO_MEMORY is recorded. */
+/* Zeroed memory for `count` elements of `size` bytes, aligned to 16. SPW_ERR_NO_MEMORY is recorded.
+ */
 enum spw_status spw_arena_take(struct spw_arena *arena, uint64_t count, uint64_t size,
                                struct spw_error *error, void *out_pointer);
 /* A formatted, NUL-terminated text that lives as long as the arena. */

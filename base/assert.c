@@ -1,7 +1,7 @@
 /* assert.c — the end of the road for a programmer's error.
  *
- * The only place of the library that prints: the process is about to abort, and there is nobody left
- * to return a status to. Tested by tests/base/test_status.c. */
+ * The only place of the library that prints: the process is about to abort, and there is nobody
+ * left to return a status to. Tested by tests/base/test_status.c. */
 #include "base/assert.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* checked.h — overflow-safe arithmetic on sizes. Each returns false on overflow, leaving *out alone. */
+/* checked.h — overflow-safe arithmetic on sizes. Each returns false on overflow, leaving *out
+ * alone. */
 #ifndef SPW_BASE_CHECKED_H
 #define SPW_BASE_CHECKED_H
 

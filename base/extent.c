@@ -2,8 +2,8 @@
  *
  * One array is sorted by offset, to find a freed range's neighbours; the other by length, to find
  * the best fit. Both searches are binary; keeping the order moves at most a few tens of kilobytes,
- * which is faster than walking a tree of some thousand nodes. Used ranges are not kept: whoever took
- * one brings it back. Tested by tests/base/test_extent.c. */
+ * which is faster than walking a tree of some thousand nodes. Used ranges are not kept: whoever
+ * took one brings it back. Tested by tests/base/test_extent.c. */
 #include "base/extent.h"
 
 #include "base/assert.h"

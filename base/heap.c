@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
-/* The sequence number breaks ties, so that no two entries are ever equal and the order of equal keys
- * can't depend on the shape of the tree. */
+/* The sequence number breaks ties, so that no two entries are ever equal and the order of equal
+ * keys can't depend on the shape of the tree. */
 static bool comes_before(const struct spw_heap_entry *a, const struct spw_heap_entry *b)
 {
     return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;

@@ -55,8 +55,9 @@ uint32_t spw_random_word(uint64_t key, uint64_t step, uint64_t index)
     return words[index % WORDS_PER_BLOCK];
 }
 
-/* Whole blocks [first_block, first_block + LANES * groups) of (key, step) into `out`. Each 64-bit lane
- * carries a 32-bit word, because the multiplication that vector units have is 32 x 32 to 64 bits. */
+/* Whole blocks [first_block, first_block + LANES * groups) of (key, step) into `out`. Each 64-bit
+ * lane carries a 32-bit word, because the multiplication that vector units have is 32 x 32 to 64
+ * bits. */
 SPW_CLONES
 static void fill_groups(uint64_t key, uint64_t step, uint64_t first_block, uint64_t groups,
                         uint32_t *restrict out)

@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-/* The four 32-bit outputs of one block. The key's two words are its low and high half; the counter's
- * four are low and high half of counter_low, then of counter_high. */
+/* The four 32-bit outputs of one block. The key's two words are its low and high half; the
+ * counter's four are low and high half of counter_low, then of counter_high. */
 void spw_philox(uint64_t key, uint64_t counter_low, uint64_t counter_high, uint32_t out[4]);
 
 /* Element `index` of the stream (key, step): word index % 4 of block (index / 4, step). All dropout
@@ -34,9 +34,9 @@ double spw_random_normal(uint64_t key, uint64_t step, uint64_t index);
 /* The key of a named stream: the hash of (seed, name), as CONTRACT section 3 asks. */
 uint64_t spw_stream_key(uint64_t seed, const char *stream_name);
 
-/* Fills `order` with a permutation of [0, count), count at most 2^32: Fisher-Yates from the end; place
- * i draws with 64 bits, words 2 i (low) and 2 i + 1 of (key, 0), by rejection-free multiply-shift
- * (bias below 2^-32). */
+/* Fills `order` with a permutation of [0, count), count at most 2^32: Fisher-Yates from the end;
+ * place i draws with 64 bits, words 2 i (low) and 2 i + 1 of (key, 0), by rejection-free
+ * multiply-shift (bias below 2^-32). */
 void spw_permutation(uint64_t key, uint64_t count, uint32_t *order);
 
 #endif

@@ -1,10 +1,10 @@
 /* pool.c — tiles of one call spread over threads that wait nearby.
  *
- * A call lasts some tens of microseconds, so handing out work must cost less than a system call: the
- * tiles of a run are one atomic word, `ticket`, of which each thread takes one at a time. The caller
- * never waits for a worker that took nothing: one that sleeps through a run is not missed. Workers
- * spin for a bounded while after their last tile and then sleep.
- * Tested by tests/base/test_thread.c and, under the thread sanitizer, tests/stress/stress_pool.c. */
+ * A call lasts some tens of microseconds, so handing out work must cost less than a system call:
+ * the tiles of a run are one atomic word, `ticket`, of which each thread takes one at a time. The
+ * caller never waits for a worker that took nothing: one that sleeps through a run is not missed.
+ * Workers spin for a bounded while after their last tile and then sleep. Tested by
+ * tests/base/test_thread.c and, under the thread sanitizer, tests/stress/stress_pool.c. */
 #include "base/thread.h"
 
 #include "base/assert.h"
@@ -38,8 +38,8 @@ struct spw_pool {
     uint32_t run_number;
 
     /* High half: the run's number; low half: tiles of it not yet taken. A thread takes one by a
-     * compare-and-swap, which fails if meanwhile the run has changed: a late worker can neither take
-     * nor touch anything of a later run by mistake. */
+     * compare-and-swap, which fails if meanwhile the run has changed: a late worker can neither
+     * take nor touch anything of a later run by mistake. */
     _Alignas(64) _Atomic uint64_t ticket;
     _Alignas(64) _Atomic uint32_t finished; /* tiles of this run that are done */
     _Alignas(64) _Atomic uint32_t sleepers; /* workers that sleep or are about to */

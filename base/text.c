@@ -1,4 +1,5 @@
-/* text.c — growing texts and the name nearest to a mistyped one. Tested by tests/base/test_text.c. */
+/* text.c — growing texts and the name nearest to a mistyped one. Tested by tests/base/test_text.c.
+ */
 #include "base/text.h"
 
 #include "base/assert.h"

@@ -23,8 +23,8 @@ const char *spw_format_count(uint64_t count, char out[32]); /* 1.24 M */
 /* The shortest exact form in one unit that spw_parse_bytes() reads back: "8MiB", "8388609". */
 const char *spw_print_bytes(uint64_t bytes, char out[32]);
 
-/* The entry of `names` (NULL-terminated) nearest to `name` by edit distance, or NULL if none is near
- * (distance over a third of the longer length). */
+/* The entry of `names` (NULL-terminated) nearest to `name` by edit distance, or NULL if none is
+ * near (distance over a third of the longer length). */
 const char *spw_nearest_name(const char *name, const char *const *names);
 
 /* A text that grows. After a failed append the text stays as it was and `failed` is set, so callers

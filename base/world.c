@@ -120,8 +120,8 @@ enum spw_status spw_copy_text(const struct spw_world *world, const char *text,
     return SPW_OK;
 }
 
-/* Appends the rest of `file` to *data. The file may grow or shrink meanwhile, and a pipe has no size
- * at all, so only the end of the file counts. */
+/* Appends the rest of `file` to *data. The file may grow or shrink meanwhile, and a pipe has no
+ * size at all, so only the end of the file counts. */
 static enum spw_status read_to_end(const struct spw_world *world, struct spw_file *file,
                                    const char *path, uint64_t bytes_max, struct spw_error *error,
                                    char **data, uint64_t *capacity, uint64_t *bytes)

@@ -2,8 +2,8 @@
  *
  * Everything in Spillway that tells the time, allocates, or touches a file goes through a
  * `struct spw_world`, so that tests can make the N-th allocation or file call fail, count calls, or
- * run on virtual time. Production code uses spw_world_system(). Thread-safe if the table's functions
- * are; the system's are. Tested by tests/base/test_world.c and tests/fault/. */
+ * run on virtual time. Production code uses spw_world_system(). Thread-safe if the table's
+ * functions are; the system's are. Tested by tests/base/test_world.c and tests/fault/. */
 #ifndef SPW_BASE_WORLD_H
 #define SPW_BASE_WORLD_H
 
@@ -22,7 +22,8 @@ struct spw_world {
 
     /* Monotonic nanoseconds. */
     uint64_t (*now_ns)(void *self);
-    /* Wall clock, nanoseconds since 1970 UTC; for time stamps in reports only, never for decisions. */
+    /* Wall clock, nanoseconds since 1970 UTC; for time stamps in reports only, never for decisions.
+     */
     uint64_t (*wall_ns)(void *self);
     /* Sleeps until now_ns() >= deadline_ns. */
     void (*sleep_until)(void *self, uint64_t deadline_ns);
@@ -75,8 +76,8 @@ enum spw_status spw_write_file(const struct spw_world *world, const char *path, 
 
 /* For callers that use the file functions of the table directly. */
 
-/* The status for an errno value: ENOENT and ENOTDIR are SPW_ERR_NOT_FOUND, EEXIST is SPW_ERR_EXISTS,
- * ENOMEM is SPW_ERR_NO_MEMORY, the rest SPW_ERR_IO. */
+/* The status for an errno value: ENOENT and ENOTDIR are SPW_ERR_NOT_FOUND, EEXIST is
+ * SPW_ERR_EXISTS, ENOMEM is SPW_ERR_NO_MEMORY, the rest SPW_ERR_IO. */
 enum spw_status spw_errno_status(int native);
 /* The sentence for an errno value; returns `out`. Thread-safe. */
 const char *spw_errno_text(int native, char out[96]);

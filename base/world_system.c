@@ -1,6 +1,7 @@
 /* world_system.c — the real world: glibc's allocator, POSIX files, the kernel's clocks.
  *
- * It keeps no state and retries nothing but interrupted calls. Tested by tests/base/test_world.c. */
+ * It keeps no state and retries nothing but interrupted calls. Tested by tests/base/test_world.c.
+ */
 #include "base/world.h"
 
 #include "base/assert.h"

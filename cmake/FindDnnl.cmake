@@ -1,4 +1,4 @@
-# FindDnnl.cmake — oneDNN, 2.x or 3.x: target spw::dnnl. Sets Dnnl_FOUND and Dnnl_VERSION.
+# FindDnnl.cmake — oneDNN, 2.x or 3.x: target spw::dnnl.
 # The library's own CMake package asks for OpenCL and other things that we don't use.
 find_path(Dnnl_INCLUDE_DIR oneapi/dnnl/dnnl.h)
 find_library(Dnnl_LIBRARY dnnl)

@@ -1,4 +1,4 @@
-# FindJansson.cmake — Jansson, JSON: target spw::jansson. Sets Jansson_FOUND and Jansson_VERSION.
+# FindJansson.cmake — Jansson, JSON: target spw::jansson.
 find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
     pkg_check_modules(PC_Jansson QUIET jansson)
@@ -7,7 +7,8 @@ find_path(Jansson_INCLUDE_DIR jansson.h HINTS ${PC_Jansson_INCLUDE_DIRS})
 find_library(Jansson_LIBRARY jansson HINTS ${PC_Jansson_LIBRARY_DIRS})
 set(Jansson_VERSION "${PC_Jansson_VERSION}")
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(Jansson REQUIRED_VARS Jansson_LIBRARY Jansson_INCLUDE_DIR VERSION_VAR Jansson_VERSION)
+find_package_handle_standard_args(Jansson
+    REQUIRED_VARS Jansson_LIBRARY Jansson_INCLUDE_DIR VERSION_VAR Jansson_VERSION)
 mark_as_advanced(Jansson_INCLUDE_DIR Jansson_LIBRARY)
 if(Jansson_FOUND AND NOT TARGET spw::jansson)
     add_library(spw::jansson UNKNOWN IMPORTED)

@@ -1,4 +1,4 @@
-# FindXxhash.cmake — xxHash, the 64-bit hash: target spw::xxhash. Sets Xxhash_FOUND and Xxhash_VERSION.
+# FindXxhash.cmake — xxHash, the 64-bit hash: target spw::xxhash.
 find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
     pkg_check_modules(PC_Xxhash QUIET libxxhash)
@@ -7,7 +7,8 @@ find_path(Xxhash_INCLUDE_DIR xxhash.h HINTS ${PC_Xxhash_INCLUDE_DIRS})
 find_library(Xxhash_LIBRARY xxhash HINTS ${PC_Xxhash_LIBRARY_DIRS})
 set(Xxhash_VERSION "${PC_Xxhash_VERSION}")
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(Xxhash REQUIRED_VARS Xxhash_LIBRARY Xxhash_INCLUDE_DIR VERSION_VAR Xxhash_VERSION)
+find_package_handle_standard_args(Xxhash
+    REQUIRED_VARS Xxhash_LIBRARY Xxhash_INCLUDE_DIR VERSION_VAR Xxhash_VERSION)
 mark_as_advanced(Xxhash_INCLUDE_DIR Xxhash_LIBRARY)
 if(Xxhash_FOUND AND NOT TARGET spw::xxhash)
     add_library(spw::xxhash UNKNOWN IMPORTED)

@@ -3,7 +3,8 @@
 
 set(SPW_SUMMARY "" CACHE INTERNAL "lines of the closing table")
 
-# spw_need(package target purpose [OPTIONAL]): find_package, with a line in the closing table.
+# spw_need(package target purpose [OPTIONAL]): find_package, with a line in the closing table. Only
+# what is not OPTIONAL stops the build when it is missing.
 macro(spw_need package target purpose)
     find_package(${package} QUIET)
     if(${package}_FOUND)
@@ -28,10 +29,12 @@ spw_need(Hwloc spw::hwloc "cores and NUMA nodes (runtime)")
 spw_need(Yaml spw::yaml "spec files (selection)")
 spw_need(Jansson spw::jansson "JSON in and out (models, selection)")
 if(SPW_TESTS)
-    spw_need(Criterion spw::criterion "unit tests")
-    find_package(Python3 QUIET COMPONENTS Interpreter)
-    if(NOT Python3_FOUND)
-        list(APPEND SPW_MISSING python3)
+    # Only tests need these two: without them everything else is still built.
+    spw_need(Criterion spw::criterion "unit tests" OPTIONAL)
+    spw_need(Python3 python3 "runs the tests" OPTIONAL)
+    if(NOT Criterion_FOUND OR NOT Python3_FOUND)
+        list(APPEND SPW_SUMMARY "  so tests are left out")
+        set(SPW_TESTS OFF)
     endif()
 endif()
 

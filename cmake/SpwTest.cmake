@@ -1,11 +1,15 @@
-# SpwTest.cmake — three kinds of tests, all run by cmake/run_test.py, which closes the holes of exit
-# codes (no test ran, a sanitizer log nobody looked at) and writes down how many passed.
+# SpwTest.cmake — three kinds of tests, and fuzz targets. Tests are run by cmake/run_test.py, which
+# closes the holes of exit codes (no test ran, a sanitizer log nobody looked at) and writes down how
+# many passed.
 #
 # Labels: the name of the tests/ directory is always one. `full` keeps a test out of `make test`
 # (`make test-full` runs it), `no-asan` keeps it out of the sanitizer run.
 
 set(SPW_TEST_RUNNER "${Python3_EXECUTABLE}" "${PROJECT_SOURCE_DIR}/cmake/run_test.py"
     --state "${PROJECT_BINARY_DIR}/test_state")
+if(SPW_SANITIZE)
+    list(APPEND SPW_TEST_RUNNER --sanitized)
+endif()
 
 function(spw_register_test name timeout labels environment)
     get_filename_component(directory "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
@@ -79,6 +83,27 @@ function(spw_add_command_test name)
     add_test(NAME ${name} COMMAND ${SPW_TEST_RUNNER} --name ${name} --kind command
         -- ${TEST_COMMAND})
     spw_register_test(${name} ${TEST_TIMEOUT} "${TEST_LABELS}" "${TEST_ENVIRONMENT}")
+endfunction()
+
+# spw_add_fuzz(name SOURCES file... [LIBS target...])
+# A parser's fuzz target, fuzz_<parser>: the sources define LLVMFuzzerTestOneInput(). With SPW_FUZZ
+# it becomes build/fuzz/fuzz/<name>, which scripts/fuzz.sh runs. Otherwise it becomes a plain test
+# that feeds it every file of tests/fuzz/corpus/<name>/, so that what was once found stays fixed.
+function(spw_add_fuzz name)
+    cmake_parse_arguments(PARSE_ARGV 1 FUZZ "" "" "SOURCES;LIBS")
+    if(SPW_FUZZ)
+        add_executable(${name} ${FUZZ_SOURCES})
+        target_link_libraries(${name} PRIVATE ${FUZZ_LIBS} spw_test_support spw_flags
+            spw_warnings_tests)
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+        set_target_properties(${name} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz")
+    else()
+        spw_add_plain_test(${name}
+            SOURCES ${FUZZ_SOURCES} "${PROJECT_SOURCE_DIR}/tests/support/fuzz_corpus.c"
+            LIBS ${FUZZ_LIBS}
+            ARGUMENTS "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+    endif()
 endfunction()
 
 if(SPW_TESTS)

@@ -1,4 +1,5 @@
-/* Tests of tests/support/fault_world.c: an injector that doesn't inject makes every fault test pass. */
+/* Tests of tests/support/fault_world.c: an injector that doesn't inject makes every fault test
+ * pass. */
 #include "tests/support/fault_world.h"
 
 #include "tests/support/temporary.h"

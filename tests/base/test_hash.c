@@ -1,5 +1,5 @@
-/* Tests of base/hash.c. The known answers are XXH3's of the empty input and of "abc". The streams of
- * random numbers hang on them: another hash would be another run. */
+/* Tests of base/hash.c. The known answers are XXH3's of the empty input and of "abc". The streams
+ * of random numbers hang on them: another hash would be another run. */
 #include "base/hash.h"
 
 #include <criterion/criterion.h>

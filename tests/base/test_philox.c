@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Known answers of Philox 4x32-10 from the Random123 distribution: zeros, ones, and digits of pi. */
+/* Known answers of Philox 4x32-10 from the Random123 distribution: zeros, ones, and digits of pi.
+ */
 static const struct {
     uint64_t key;
     uint64_t counter_low;

@@ -1,4 +1,5 @@
-/* Tests of base/world.c and base/world_system.c, with every file call and allocation failing once. */
+/* Tests of base/world.c and base/world_system.c, with every file call and allocation failing once.
+ */
 #include "base/world.h"
 
 #include "base/status.h"
@@ -257,8 +258,8 @@ Test(world, a_file_is_written_whole_and_replaces_the_old_one)
     cr_assert(spw_temporary_count(&temporary) == 1);
 }
 
-/* The N-th call fails, for every N: the old file is complete or the new one is, nothing else is left
- * on the disk, in memory or open. */
+/* The N-th call fails, for every N: the old file is complete or the new one is, nothing else is
+ * left on the disk, in memory or open. */
 Test(world, writing_survives_every_failing_call)
 {
     char path[512];
