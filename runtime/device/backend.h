@@ -43,8 +43,6 @@ enum spw_work_kind {
     SPW_WORK_GATHER,  /* cores only: the next batch out of the data set */
 };
 
-#define SPW_BINDINGS_MAX 32
-
 struct spw_cursor;
 
 /* Everything that one submission needs, copied at the call. Offsets are into the region. */

@@ -1,0 +1,92 @@
+/* step.c — what happens between units: losses and norms are summed in their canonical order, scalars
+ * of the update are computed once, new versions are committed. Tested by tests/runtime/test_run*.c. */
+#include "runtime/job/job.h"
+
+#include "base/assert.h"
+#include <math.h>
+
+static const struct spw_loss *loss_of(const struct spw_job *job, int64_t micro_batch)
+{
+    const char *base = spw_home_open(job->home, job->losses.home);
+    return (const struct spw_loss *)(const void *)(base + (uint64_t)micro_batch *
+                                                              job->losses.stride_bytes);
+}
+
+static double rows_of(const struct spw_job *job)
+{
+    return (double)job->items * (double)job->config.graph->targets_per_item;
+}
+
+enum spw_status spw_job_finish_train(struct spw_job *job)
+{
+    double sum = 0;
+    job->bad_micro_batch = -1;
+    for (int64_t i = 0; i < job->micro_batches; i++) {
+        const double part = loss_of(job, i)->sum;
+        if (!isfinite(part) && job->bad_micro_batch < 0) {
+            job->bad_micro_batch = i;
+        }
+        sum += part;
+    }
+    job->loss = sum / rows_of(job);
+    job->last_loss = job->loss;
+    return job->bad_micro_batch < 0 ? SPW_OK : SPW_ERR_NUMERIC;
+}
+
+/* CONTRACT section 4: fp64 partial sums over chunks of each parameter, in parameter order. */
+static enum spw_status sum_norm(struct spw_job *job)
+{
+    const struct spw_graph *graph = job->config.graph;
+    double sum = 0;
+    for (int32_t i = 0; i < graph->param_count; i++) {
+        const struct spw_segment *segment = job->param_segment[i];
+        const double *partials = spw_home_open(job->home, job->norms[job->param_block[i]]);
+        const uint64_t chunks = spw_norm_chunks(segment->elements);
+        for (uint64_t chunk = 0; chunk < chunks; chunk++) {
+            sum += partials[segment->norm_offset + chunk];
+        }
+        if (!isfinite(sum)) {
+            return SPW_FAIL(&job->error, SPW_ERR_NUMERIC,
+                            "trial %s, step %llu: the gradient of parameter %s is not finite, though "
+                            "the loss is (%g); lower lr or set grad_clip",
+                            job->id, (unsigned long long)job->now.step, graph->params[i].name, job->loss);
+        }
+    }
+    job->norm = sqrt(sum);
+    return SPW_OK;
+}
+
+enum spw_status spw_job_finish_reduce(struct spw_job *job)
+{
+    SPW_TRY(sum_norm(job));
+    const struct spw_job_config *config = &job->config;
+    job->lr = spw_schedule_lr(&config->schedule, config->lr, job->now.step, job->steps);
+    for (int decays = 0; decays < 2; decays++) {
+        job->scalars[decays ? 0 : 1] =
+            spw_update_scalars(&config->optimizer, job->lr, job->now.step, job->norm, decays != 0);
+    }
+    return SPW_OK;
+}
+
+void spw_job_commit_update(struct spw_job *job, int32_t weight_block, void *weights,
+                           void *const moments[2])
+{
+    struct spw_block *block = job->weights[weight_block];
+    spw_job_give_spare(job, block->home, block->bytes);
+    block->home = weights;
+    block->version++;
+    for (uint32_t moment = 0; moment < job->plan->options.moments; moment++) {
+        void **home = &job->moments[2 * weight_block + (int32_t)moment];
+        spw_job_give_spare(job, *home, block->bytes);
+        *home = moments[moment];
+    }
+}
+
+void spw_job_finish_eval_round(struct spw_job *job)
+{
+    for (int64_t i = 0; i < job->micro_batches; i++) {
+        job->eval_sum += loss_of(job, i)->sum;
+        job->eval_correct += loss_of(job, i)->correct;
+    }
+    job->eval_rows += (uint64_t)rows_of(job);
+}

@@ -1,0 +1,317 @@
+/* run.c — opens and closes a run: devices, homes, executor state; plans and adds jobs; answers
+ * questions. The loop itself is schedule/executor.c. */
+#include "runtime/schedule/executor.h"
+
+#include "base/assert.h"
+#include "runtime/device/topology.h"
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    HOST_MEM_DEFAULT_PART = 4, /* of the free memory, shared by all host devices, if `mem` is not given */
+};
+static const uint64_t HOST_LINK_BYTES_PER_S = 8000000000;   /* of one copying core, estimate */
+static const uint64_t HOST_FLOPS_PER_S = 80000000000;       /* of one core, estimate */
+
+/* ---- opening ---- */
+
+static enum spw_status open_device(struct spw_run *run, uint32_t index, uint64_t region_bytes,
+                                   struct spw_error *error)
+{
+    struct spw_place *place = &run->places[index];
+    const bool is_cores = index == run->device_count;
+    const struct spw_machine *machine = &run->config.machine;
+    const struct spw_device_config config = {
+        .index = index,
+        .region_bytes = region_bytes,
+        .link_bytes_per_s = machine->link_bytes_per_s,
+        .threads = is_cores ? 1 : machine->threads,
+        .pace_model = machine->pace_model && !is_cores,
+        .reference_kernels = run->config.reference_kernels,
+        .home = run->home,
+        .is_cores = is_cores,
+    };
+    place->index = index;
+    place->is_cores = is_cores;
+    SPW_TRY(spw_backend_host.open(run->world, &config, run->gate, error, &place->device));
+    (void)snprintf(place->stats.name, sizeof place->stats.name, "%s", place->device->name);
+    place->stats.region_bytes = is_cores ? 0 : region_bytes;
+    for (int queue = 0; queue < SPW_QUEUE_COUNT; queue++) {
+        SPW_TRY(spw_allocate(run->world, COMMAND_RING, sizeof *place->ring[queue],
+                             "the executor's command table", error, &place->ring[queue]));
+    }
+    return is_cores ? SPW_OK
+                    : spw_residency_init(&place->residency, run->world, place->device, index,
+                                         run->config.poison, error);
+}
+
+static enum spw_status set_sizes(struct spw_run *run, struct spw_error *error)
+{
+    if (run->config.host_bytes != 0 && run->config.machine.mem_bytes != 0) {
+        return SPW_OK;
+    }
+    struct spw_topology topology;
+    SPW_TRY(spw_topology_read(&topology, error));
+    if (run->config.machine.mem_bytes == 0) {
+        run->config.machine.mem_bytes =
+            topology.free_bytes / HOST_MEM_DEFAULT_PART / run->device_count / 4096 * 4096;
+    }
+    if (run->config.host_bytes == 0) {
+        const uint64_t regions = run->config.machine.mem_bytes * run->device_count;
+        const uint64_t free_bytes = topology.free_bytes > regions ? topology.free_bytes - regions : 0;
+        run->config.host_bytes = free_bytes / 5 * 4 / 4096 * 4096;
+    }
+    return SPW_OK;
+}
+
+static enum spw_status open_run(struct spw_run *run, struct spw_error *error)
+{
+    SPW_TRY(set_sizes(run, error));
+    SPW_TRY(spw_gate_create(run->world, error, &run->gate));
+    SPW_TRY(spw_home_create(run->world, run->config.host_bytes, run->config.guarded_homes, error,
+                            &run->home));
+    SPW_TRY(spw_allocate(run->world, run->device_count + 1, sizeof *run->places, "the devices", error,
+                         &run->places));
+    for (uint32_t i = 0; i < run->device_count; i++) {
+        SPW_TRY(open_device(run, i, run->config.machine.mem_bytes, error));
+    }
+    SPW_TRY(open_device(run, run->device_count, run->config.host_bytes, error));
+    if (!run->config.pilot || run->config.machine.pace_model) {
+        return SPW_OK;
+    }
+    return spw_pilot_create(run->world, run->config.machine.threads, run->config.reference_kernels,
+                            error, &run->pilot);
+}
+
+enum spw_status spw_run_create(const struct spw_world *world, const struct spw_run_config *config,
+                               struct spw_error *error, struct spw_run **out)
+{
+    if (config->machine.kind != SPW_MACHINE_HOST) {
+        return SPW_FAIL(error, SPW_ERR_UNSUPPORTED, "this build has no other devices than host");
+    }
+    struct spw_run *run = NULL;
+    SPW_TRY(spw_allocate(world, 1, sizeof *run, "a run", error, &run));
+    run->world = world;
+    run->config = *config;
+    run->device_count = config->machine.device_count;
+    run->depth = config->prefetch == 0 ? 0 : COMMITTED_MAX - 1;
+    run->update_place =
+        config->update_place < 0 ? SPW_UPDATE_ON_CORES : (enum spw_update_place)config->update_place;
+    run->policy = spw_policy(config->policy);
+    const enum spw_status status = open_run(run, error);
+    if (status != SPW_OK) {
+        spw_run_destroy(run);
+        return status;
+    }
+    *out = run;
+    return SPW_OK;
+}
+
+void spw_run_destroy(struct spw_run *run)
+{
+    if (run == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; run->places != NULL && i <= run->device_count; i++) {
+        struct spw_place *place = &run->places[i];
+        if (place->device != NULL) {
+            place->device->backend->close(place->device);
+        }
+        if (place->residency.extents != NULL) {
+            spw_residency_deinit(&place->residency);
+        }
+        for (int queue = 0; queue < SPW_QUEUE_COUNT; queue++) {
+            spw_release(run->world, place->ring[queue]);
+        }
+    }
+    for (uint64_t i = 0; i < run->job_count; i++) {
+        spw_job_destroy(run->jobs[i]);
+    }
+    spw_release(run->world, run->jobs);
+    spw_release(run->world, run->candidates);
+    spw_release(run->world, run->places);
+    spw_pilot_destroy(run->pilot);
+    spw_home_destroy(run->home);
+    spw_gate_destroy(run->gate);
+    spw_release(run->world, run);
+}
+
+/* ---- jobs ---- */
+
+static struct spw_plan_options plan_options(const struct spw_run *run,
+                                            const struct spw_job_config *config)
+{
+    const struct spw_device_caps *caps = &run->places[0].device->caps;
+    const int64_t batches = (config->batch + config->micro_batch - 1) / config->micro_batch;
+    return (struct spw_plan_options){
+        .device_bytes = caps->region_bytes,
+        .micro_batch = config->micro_batch < config->batch ? config->micro_batch : config->batch,
+        .micro_batches = batches,
+        .batch = config->batch,
+        .grad_groups = config->grad_groups,
+        .moments = spw_optimizer_moments(&config->optimizer),
+        .ring_slots = 2,
+        .threads = caps->threads,
+        .double_buffer = run->depth > 0,
+        .least_memory = run->config.least_memory,
+        .update_place = run->update_place,
+        .link_bytes_per_s =
+            caps->link_bytes_per_s != 0 ? caps->link_bytes_per_s : HOST_LINK_BYTES_PER_S,
+        .flops_per_s = caps->flops_per_s != 0 ? caps->flops_per_s : HOST_FLOPS_PER_S * caps->threads,
+        .measure = run->pilot != NULL ? spw_pilot_measure : NULL,
+        .measure_context = run->pilot,
+        .cuts = run->config.cuts,
+        .cut_count = run->config.cut_count,
+        .keep = run->config.keep,
+    };
+}
+
+enum spw_status spw_run_plan(struct spw_run *run, const struct spw_job_config *config,
+                             struct spw_error *error, struct spw_plan **out)
+{
+    const struct spw_plan_options options = plan_options(run, config);
+    return spw_plan_create(run->world, config->graph, &options, error, out);
+}
+
+enum spw_status spw_run_least_memory(struct spw_run *run, const struct spw_job_config *config,
+                                     struct spw_error *error, uint64_t *bytes)
+{
+    const struct spw_plan_options options = plan_options(run, config);
+    return spw_plan_least_memory(run->world, config->graph, &options, error, bytes);
+}
+
+static enum spw_status make_room_for_job(struct spw_run *run, const struct spw_job_config *config,
+                                         struct spw_error *error)
+{
+    uint64_t groups = (uint64_t)config->grad_groups;
+    for (uint64_t i = 0; i < run->job_count; i++) {
+        groups += (uint64_t)run->jobs[i]->config.grad_groups;
+    }
+    SPW_TRY(spw_grow(run->world, &run->candidates, &run->candidate_capacity, groups,
+                     sizeof *run->candidates, "the candidates", error));
+    return spw_grow(run->world, &run->jobs, &run->job_capacity, run->job_count + 1,
+                    sizeof(struct spw_job *), "the jobs", error);
+}
+
+enum spw_status spw_run_add(struct spw_run *run, const struct spw_job_config *config,
+                            struct spw_error *error, struct spw_job **out)
+{
+    struct spw_job_config checked = *config;
+    if (checked.micro_batch > checked.batch) {
+        checked.micro_batch = checked.batch;
+    }
+    struct spw_plan *plan = NULL;
+    struct spw_job *job = NULL;
+    SPW_TRY(make_room_for_job(run, &checked, error));
+    SPW_TRY(spw_run_plan(run, &checked, error, &plan));
+    enum spw_status status = spw_job_create(run, run->world, &checked, plan,
+                                            (uint32_t)run->job_count, error, &job);
+    if (status != SPW_OK) {
+        spw_plan_destroy(plan);
+        return status;
+    }
+    const uint64_t need = spw_job_home_bytes(job);
+    if (need > run->config.host_bytes) {
+        status = SPW_FAIL(error, SPW_ERR_DOES_NOT_FIT,
+                          "job %s: its state and activations need %llu bytes of host memory, %llu more "
+                          "than the budget of %llu; raise resources.host_memory or lower batch",
+                          job->id, (unsigned long long)need,
+                          (unsigned long long)(need - run->config.host_bytes),
+                          (unsigned long long)run->config.host_bytes);
+        spw_job_destroy(job);
+        return status;
+    }
+    run->jobs[run->job_count++] = job;
+    *out = job;
+    return SPW_OK;
+}
+
+/* ---- questions ---- */
+
+uint32_t spw_run_job_count(const struct spw_run *run)
+{
+    return (uint32_t)run->job_count;
+}
+
+struct spw_job *spw_run_job(struct spw_run *run, uint32_t index)
+{
+    SPW_ASSERT(index < run->job_count);
+    return run->jobs[index];
+}
+
+uint32_t spw_job_index(const struct spw_job *job)
+{
+    return job->index;
+}
+
+const struct spw_job_config *spw_job_config(const struct spw_job *job)
+{
+    return &job->config;
+}
+
+const struct spw_plan *spw_job_plan(const struct spw_job *job)
+{
+    return job->plan;
+}
+
+void spw_job_status(const struct spw_job *job, struct spw_job_status *out)
+{
+    *out = (struct spw_job_status){
+        .state = job->state,
+        .step = job->steps_done,
+        .steps = job->steps,
+        .last_loss = job->last_loss,
+        .best_eval_loss = job->best_eval_loss,
+        .best_accuracy = job->best_accuracy,
+        .last_eval_loss = job->last_eval_loss,
+        .last_accuracy = job->last_accuracy,
+        .items_done = job->items_done,
+        .started_ns = job->started_ns,
+        .ended_ns = job->ended_ns,
+        .busy_ns = job->busy_ns,
+        .error = job->error,
+    };
+}
+
+uint32_t spw_run_device_count(const struct spw_run *run)
+{
+    return run->device_count;
+}
+
+void spw_run_device_stats(const struct spw_run *run, uint32_t index, struct spw_device_stats *out)
+{
+    SPW_ASSERT(index <= run->device_count);
+    const struct spw_place *place = &run->places[index];
+    *out = place->stats;
+    out->wall_ns = run->wall_ns;
+    if (run->begun_ns != 0) {
+        out->wall_ns += spw_now_ns(run->world) - run->begun_ns;
+    }
+    if (!place->is_cores) {
+        out->evictions = place->residency.evictions;
+        out->peak_bytes = spw_extent_peak_bytes(place->residency.extents);
+    }
+    out->job = -1;
+    if (place->committed_count > 0) {
+        const struct spw_unit *unit = place->committed[0];
+        out->job = (int32_t)unit->job->index;
+        out->kind = unit->key.kind;
+        out->shard = unit->key.shard;
+    }
+}
+
+void spw_run_stats(const struct spw_run *run, struct spw_run_stats *out)
+{
+    *out = (struct spw_run_stats){
+        .home_bytes = spw_home_used_bytes(run->home),
+        .home_peak_bytes = spw_home_peak_bytes(run->home),
+        .decisions = run->decisions,
+        .decide_ns = run->active_ns,
+        .wall_ns = run->wall_ns,
+    };
+}
+
+const struct spw_machine *spw_run_machine(const struct spw_run *run)
+{
+    return &run->config.machine;
+}

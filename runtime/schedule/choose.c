@@ -1,0 +1,267 @@
+/* choose.c — collects the units that a place may take and lets the policy pick one. */
+#include "runtime/schedule/executor.h"
+
+#include "base/assert.h"
+
+/* Updates run where the run's setting says; a REDUCE with more accumulators than one copy command
+ * holds runs on the host cores, which need no copies. */
+static bool is_update_place(const struct spw_run *run, const struct spw_place *place,
+                            const struct spw_job *job)
+{
+    const int64_t accumulators =
+        job->plan->weight_blocks[job->block_issued].uses * job->config.grad_groups;
+    const bool on_cores = run->update_place == SPW_UPDATE_ON_CORES ||
+                          (job->phase == SPW_PHASE_REDUCE && accumulators > SPW_COPIES_MAX);
+    return place->is_cores == on_cores;
+}
+
+static const struct spw_unit_plan *plan_of(const struct spw_job *job, const struct spw_unit_key *key)
+{
+    const struct spw_plan *plan = job->plan;
+    switch (key->kind) {
+    case SPW_UNIT_FORWARD:
+        return &plan->shards[key->shard].forward;
+    case SPW_UNIT_BACKWARD:
+        return &plan->shards[key->shard].backward;
+    case SPW_UNIT_EVAL:
+        return &plan->shards[key->shard].eval;
+    case SPW_UNIT_REDUCE:
+        return &plan->reduces[key->shard];
+    case SPW_UNIT_UPDATE:
+        return &plan->updates[key->shard];
+    }
+    SPW_ASSERT(!"unreachable");
+    return NULL;
+}
+
+/* May the chain's next unit be promised to `place`? Ready: all before it have completed. Staged: the
+ * one before it is still on this very place, so that their commands order each other. */
+static bool chain_offers(const struct spw_run *run, const struct spw_job *job, uint32_t group,
+                         const struct spw_place *place, bool *staged)
+{
+    const struct spw_chain *chain = &job->chains[group];
+    if (chain->issued >= chain->units) {
+        return false;
+    }
+    *staged = chain->issued > chain->completed;
+    if (!*staged) {
+        return true;
+    }
+    if (chain->device != place->index || chain->issued - chain->completed > run->depth) {
+        return false;
+    }
+    /* A later range adds to gradients that the unit before it may still be writing home. */
+    const struct spw_unit_key key = spw_job_unit(job, group, chain->issued);
+    return !(key.kind == SPW_UNIT_BACKWARD && !key.first_of_group && job->plan->shard_count == 1);
+}
+
+static uint64_t resident_bytes(const struct spw_place *place, const struct spw_job *job,
+                               const struct spw_unit_key *key)
+{
+    if (place->is_cores) {
+        return 0;
+    }
+    if (key->kind == SPW_UNIT_UPDATE || key->kind == SPW_UNIT_REDUCE) {
+        return spw_residency_bytes(&place->residency, job->weights[key->shard]) +
+               spw_residency_bytes(&place->residency, spw_executor_total(job, key->shard));
+    }
+    const struct spw_shard *shard = &job->plan->shards[key->shard];
+    uint64_t bytes = 0;
+    for (int32_t i = 0; i < shard->weight_block_count; i++) {
+        bytes += spw_residency_bytes(&place->residency, job->weights[shard->weight_blocks[i]]);
+    }
+    return bytes;
+}
+
+static uint64_t remaining_ns(const struct spw_job *job)
+{
+    const uint64_t steps_left = job->steps - job->steps_done;
+    uint64_t ns = (steps_left > 0 ? steps_left - 1 : 0) * job->step_ns;
+    if (job->valid_cursor != NULL) {
+        const uint64_t every = job->config.eval_every;
+        const uint64_t evals = 1 + (every > 0 ? steps_left / every : 0);
+        ns += evals * job->eval_rounds * job->eval_ns;
+    }
+    if (job->phase == SPW_PHASE_TRAIN) {
+        const uint32_t length = 2 * (uint32_t)job->plan->shard_count - 1;
+        ns += job->remaining_ns[job->chains[0].issued % length] + job->update_ns;
+    }
+    return ns;
+}
+
+uint64_t spw_job_remaining_ns(const struct spw_job *job)
+{
+    return job->state == SPW_JOB_RUNNING || job->state == SPW_JOB_WAITING ? remaining_ns(job) : 0;
+}
+
+static void add_candidate(struct spw_run *run, uint32_t *count, const struct spw_place *place,
+                          const struct spw_job *job, uint32_t group, const struct spw_unit_key *key,
+                          bool staged)
+{
+    SPW_ASSERT(*count < run->candidate_capacity);
+    run->candidates[(*count)++] = (struct spw_candidate){
+        .job = job->index,
+        .group = group,
+        .kind = key->kind,
+        .shard = key->shard,
+        .step = job->now.step,
+        .first_micro_batch = key->first_micro_batch,
+        .micro_batches = key->micro_batches,
+        .remaining_ns = remaining_ns(job),
+        .resident_bytes = resident_bytes(place, job, key),
+        .ready_since = job->chains[group].ready_since,
+        .staged = staged,
+    };
+}
+
+static void offer(struct spw_run *run, uint32_t *count, const struct spw_place *place,
+                  const struct spw_job *job)
+{
+    switch (job->phase) {
+    case SPW_PHASE_TRAIN:
+    case SPW_PHASE_EVAL:
+    case SPW_PHASE_DIAGNOSE:
+        for (uint32_t group = 0; !place->is_cores && group < job->config.grad_groups; group++) {
+            bool staged = false;
+            if (chain_offers(run, job, group, place, &staged)) {
+                const struct spw_unit_key key =
+                    spw_job_unit(job, group, job->chains[group].issued);
+                add_candidate(run, count, place, job, group, &key, staged);
+            }
+        }
+        return;
+    case SPW_PHASE_REDUCE:
+    case SPW_PHASE_UPDATE:
+        if (job->block_issued == job->block_completed &&
+            job->block_issued < (uint32_t)job->plan->weight_block_count &&
+            is_update_place(run, place, job)) {
+            const bool update = job->phase == SPW_PHASE_UPDATE;
+            const struct spw_unit_key key = {
+                .kind = update ? SPW_UNIT_UPDATE : SPW_UNIT_REDUCE,
+                .shard = (int32_t)job->block_issued,
+            };
+            add_candidate(run, count, place, job, 0, &key, false);
+        }
+        return;
+    case SPW_PHASE_FEED:
+    case SPW_PHASE_OVER:
+        return;
+    }
+}
+
+/* The device's next entry of a replayed log. */
+static const struct spw_decision *expected_decision(const struct spw_run *run,
+                                                    struct spw_place *place)
+{
+    while (place->replay_at < run->config.replay_count &&
+           run->config.replay[place->replay_at].device != place->index) {
+        place->replay_at++;
+    }
+    return place->replay_at < run->config.replay_count ? &run->config.replay[place->replay_at]
+                                                       : NULL;
+}
+
+static struct spw_unit *free_unit(struct spw_place *place)
+{
+    for (int i = 0; i < COMMITTED_MAX; i++) {
+        if (!place->units[i].in_use) {
+            return &place->units[i];
+        }
+    }
+    SPW_ASSERT(!"more units committed than a place has");
+    return NULL;
+}
+
+/* Writes down what the devices must still agree on: the outputs of this unit do not exist yet. */
+static void forget_outputs(struct spw_job *job, const struct spw_unit_key *key)
+{
+    const int64_t end = key->first_micro_batch + key->micro_batches;
+    for (int64_t i = key->first_micro_batch; i < end; i++) {
+        const bool last = key->shard == job->plan->shard_count - 1;
+        if (key->kind == SPW_UNIT_FORWARD || (key->kind == SPW_UNIT_EVAL && !last)) {
+            job->cuts[key->shard + 1].landing[i].state = SPW_NOT_MADE;
+        }
+        if (key->kind == SPW_UNIT_FORWARD) {
+            job->kept[key->shard].landing[i].state = SPW_NOT_MADE;
+        }
+        if (key->kind == SPW_UNIT_BACKWARD && key->shard > 0) {
+            job->gradients[key->shard % 2].landing[i].state = SPW_NOT_MADE;
+        }
+    }
+}
+
+static void commit(struct spw_run *run, struct spw_place *place, const struct spw_candidate *choice)
+{
+    struct spw_job *job = run->jobs[choice->job];
+    struct spw_unit *unit = free_unit(place);
+    *unit = (struct spw_unit){
+        .in_use = true,
+        .job = job,
+        .group = choice->group,
+        .chosen_ns = spw_now_ns(run->world),
+    };
+    if (choice->kind == SPW_UNIT_REDUCE || choice->kind == SPW_UNIT_UPDATE) {
+        unit->key = (struct spw_unit_key){.kind = choice->kind, .shard = choice->shard};
+        job->block_issued++;
+    } else {
+        struct spw_chain *chain = &job->chains[choice->group];
+        unit->key = spw_job_unit(job, choice->group, chain->issued);
+        chain->issued++;
+        chain->device = place->index;
+        forget_outputs(job, &unit->key);
+    }
+    unit->plan = plan_of(job, &unit->key);
+    job->units_in_flight++;
+    place->committed[place->committed_count++] = unit;
+    if (run->config.policy == SPW_POLICY_REPLAY) {
+        place->replay_at++;
+    }
+    const struct spw_decision decision = {
+        .sequence = run->decisions++,
+        .device = place->index,
+        .job = choice->job,
+        .group = choice->group,
+        .kind = choice->kind,
+        .shard = choice->shard,
+        .step = choice->step,
+        .first_micro_batch = choice->first_micro_batch,
+        .micro_batches = choice->micro_batches,
+    };
+    if (run->config.events.decision != NULL) {
+        run->config.events.decision(run->config.events.self, &decision);
+    }
+}
+
+bool spw_executor_choose(struct spw_run *run, struct spw_place *place)
+{
+    /* The host cores take one unit at a time: nothing is loaded ahead there. */
+    const uint32_t most = place->is_cores ? 1 : 1 + run->depth;
+    bool any = false;
+    while (place->committed_count < most) {
+        uint32_t count = 0;
+        for (uint64_t i = run->first_live; i < run->next_admission; i++) {
+            const struct spw_job *job = run->jobs[i];
+            if (job->state == SPW_JOB_RUNNING && !job->failing) {
+                offer(run, &count, place, job);
+            }
+        }
+        const struct spw_view view = {
+            .device = place->index,
+            .candidates = run->candidates,
+            .count = count,
+            .first_unfinished_job = (uint32_t)run->first_live,
+            .sequence = run->decisions,
+            .seed = run->config.policy_seed,
+            .expected = run->config.policy == SPW_POLICY_REPLAY ? expected_decision(run, place)
+                                                                 : NULL,
+        };
+        const int32_t choice = count > 0 ? run->policy(&view) : -1;
+        if (choice < 0) {
+            return any;
+        }
+        SPW_ASSERT((uint32_t)choice < count);
+        commit(run, place, &run->candidates[choice]);
+        any = true;
+    }
+    return any;
+}

@@ -1,0 +1,133 @@
+/* executor.c — the loop: finished commands, jobs moved on, choices, commands; then sleep at the gate.
+ *
+ * Single-threaded: everything it owns needs no lock. Devices work behind their queues. Tested by
+ * tests/runtime/test_run*.c. */
+#include "runtime/schedule/executor.h"
+
+#include "base/assert.h"
+
+enum { TICK_NS = 250000000 };
+
+static void stop_all(struct spw_run *run)
+{
+    for (uint64_t i = 0; i < run->job_count; i++) {
+        spw_executor_stop(run, run->jobs[i], SPW_JOB_CANCELLED);
+    }
+}
+
+static void move_stopped_jobs(struct spw_run *run)
+{
+    if (!run->stops_pending) {
+        return;
+    }
+    run->stops_pending = false;
+    for (uint64_t i = 0; i < run->job_count; i++) {
+        struct spw_job *job = run->jobs[i];
+        if (job->failing && job->phase != SPW_PHASE_OVER) {
+            spw_executor_advance(run, job);
+        }
+    }
+}
+
+/* Asks again for batches that found the cores' queue full. */
+static void feed_jobs(struct spw_run *run)
+{
+    for (uint64_t i = run->first_live; i < run->next_admission; i++) {
+        struct spw_job *job = run->jobs[i];
+        if (job->phase == SPW_PHASE_FEED && !job->feeds[job->round % 2].requested) {
+            spw_executor_feed(run, job);
+        }
+    }
+}
+
+static bool is_over(const struct spw_run *run)
+{
+    return run->next_admission == run->job_count && run->first_live == run->job_count;
+}
+
+static void tick(struct spw_run *run, uint64_t now)
+{
+    if (run->config.events.tick != NULL && now >= run->next_tick_ns) {
+        run->next_tick_ns = now + TICK_NS;
+        run->config.events.tick(run->config.events.self, run);
+    }
+}
+
+/* One turn of the loop. */
+static enum spw_status turn(struct spw_run *run, bool *progress, struct spw_error *error)
+{
+    *progress = spw_executor_poll(run);
+    if (run->interrupted) {
+        stop_all(run);
+    }
+    move_stopped_jobs(run);
+    SPW_TRY(spw_executor_admit(run, error));
+    feed_jobs(run);
+    for (uint32_t i = 0; i <= run->device_count; i++) {
+        struct spw_place *place = &run->places[i];
+        *progress = spw_executor_choose(run, place) || *progress;
+        spw_executor_issue(run, place);
+    }
+    return SPW_OK;
+}
+
+static void start_clocks(struct spw_run *run)
+{
+    run->begun_ns = spw_now_ns(run->world);
+    run->next_tick_ns = run->begun_ns;
+    for (uint32_t i = 0; i <= run->device_count; i++) {
+        run->places[i].compute_end_ns = run->begun_ns;
+    }
+}
+
+/* Time after a device's last work is waiting for work. */
+static void stop_clocks(struct spw_run *run)
+{
+    const uint64_t now = spw_now_ns(run->world);
+    run->wall_ns += now - run->begun_ns;
+    for (uint32_t i = 0; i <= run->device_count; i++) {
+        struct spw_place *place = &run->places[i];
+        if (now > place->compute_end_ns) {
+            place->stats.waiting_work_ns += now - place->compute_end_ns;
+        }
+    }
+    run->begun_ns = 0;
+}
+
+enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
+{
+    enum spw_status status = SPW_OK;
+    start_clocks(run);
+    while (!is_over(run)) {
+        const uint64_t seen = spw_gate_count(run->gate);
+        const uint64_t turn_begin = spw_now_ns(run->world);
+        bool progress = false;
+        status = turn(run, &progress, error);
+        if (status != SPW_OK) {
+            break;
+        }
+        const uint64_t now = spw_now_ns(run->world);
+        run->active_ns += now - turn_begin;
+        tick(run, now);
+        if (!progress && !is_over(run)) {
+            spw_gate_wait(run->gate, seen, run->config.events.tick != NULL ? run->next_tick_ns : 0);
+        }
+    }
+    stop_clocks(run);
+    if (status == SPW_OK && run->interrupted) {
+        status = SPW_FAIL(error, SPW_ERR_CANCELLED, "the run was interrupted");
+    }
+    return status;
+}
+
+void spw_run_interrupt(struct spw_run *run)
+{
+    run->interrupted = 1;
+    spw_gate_knock(run->gate);
+}
+
+void spw_run_cancel(struct spw_run *run, struct spw_job *job)
+{
+    spw_executor_stop(run, job, SPW_JOB_CANCELLED);
+    spw_gate_knock(run->gate);
+}

@@ -1,0 +1,99 @@
+/* policy.c — see policy.h. */
+#include "runtime/schedule/policy.h"
+
+#include "base/assert.h"
+#include "base/philox.h"
+#include <string.h>
+
+/* Sharded-LRTF: the job with the longest remaining time, the rest of its present batch included
+ * (Hydra, arXiv 2110.08633, Algorithm 2); ties go to the unit with more bytes on the device already,
+ * then to the older job. */
+static int32_t choose_lrtf(const struct spw_view *view)
+{
+    int32_t best = -1;
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct spw_candidate *it = &view->candidates[i];
+        const struct spw_candidate *top = best >= 0 ? &view->candidates[best] : NULL;
+        if (top == NULL || it->remaining_ns > top->remaining_ns ||
+            (it->remaining_ns == top->remaining_ns && it->resident_bytes > top->resident_bytes)) {
+            best = (int32_t)i;
+        }
+    }
+    return best;
+}
+
+/* First ready, first served. */
+static int32_t choose_fifo(const struct spw_view *view)
+{
+    int32_t best = -1;
+    for (uint32_t i = 0; i < view->count; i++) {
+        if (best < 0 || view->candidates[i].ready_since < view->candidates[best].ready_since) {
+            best = (int32_t)i;
+        }
+    }
+    return best;
+}
+
+static int32_t choose_random(const struct spw_view *view)
+{
+    const uint32_t word = spw_random_word(spw_stream_key(view->seed, "policy"), 0, view->sequence);
+    return view->count == 0 ? -1 : (int32_t)(((uint64_t)word * view->count) >> 32);
+}
+
+/* One job after the other: the baseline without interleaving. */
+static int32_t choose_serial(const struct spw_view *view)
+{
+    for (uint32_t i = 0; i < view->count; i++) {
+        if (view->candidates[i].job == view->first_unfinished_job) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
+}
+
+static int32_t choose_replay(const struct spw_view *view)
+{
+    const struct spw_decision *want = view->expected;
+    for (uint32_t i = 0; want != NULL && i < view->count; i++) {
+        const struct spw_candidate *it = &view->candidates[i];
+        if (it->job == want->job && it->group == want->group && it->kind == want->kind &&
+            it->shard == want->shard && it->step == want->step &&
+            it->first_micro_batch == want->first_micro_batch) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
+}
+
+static const struct {
+    const char *text;
+    spw_policy_fn choose;
+} POLICIES[] = {
+    [SPW_POLICY_LRTF] = {"lrtf", choose_lrtf},       [SPW_POLICY_FIFO] = {"fifo", choose_fifo},
+    [SPW_POLICY_RANDOM] = {"random", choose_random}, [SPW_POLICY_SERIAL] = {"serial", choose_serial},
+    [SPW_POLICY_REPLAY] = {"replay", choose_replay},
+};
+enum { POLICY_COUNT = sizeof POLICIES / sizeof POLICIES[0] };
+
+spw_policy_fn spw_policy(enum spw_policy_name name)
+{
+    SPW_ASSERT((int)name < POLICY_COUNT);
+    return POLICIES[name].choose;
+}
+
+const char *spw_policy_text(enum spw_policy_name name)
+{
+    SPW_ASSERT((int)name < POLICY_COUNT);
+    return POLICIES[name].text;
+}
+
+enum spw_status spw_policy_parse(const char *text, enum spw_policy_name *out)
+{
+    for (int i = 0; i < POLICY_COUNT; i++) {
+        if (strcmp(POLICIES[i].text, text) == 0) {
+            *out = (enum spw_policy_name)i;
+            return SPW_OK;
+        }
+    }
+    return SPW_ERR_NOT_FOUND;
+}

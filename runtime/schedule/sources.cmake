@@ -1,0 +1,12 @@
+# Policies and the executor; run.c, the box's interface, sits above the folders.
+set(SPW_RUNTIME_SCHEDULE
+    run.c
+    schedule/admit.c
+    schedule/advance.c
+    schedule/choose.c
+    schedule/executor.c
+    schedule/feed.c
+    schedule/finish.c
+    schedule/issue.c
+    schedule/pilot.c
+    schedule/policy.c)
