@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/pointer.h"
 #include "base/status.h"
 
 #include <inttypes.h>
@@ -91,7 +92,7 @@ enum spw_status spw_arena_take(struct spw_arena *arena, uint64_t count, uint64_t
     chunk->used += rounded;
     arena->used_bytes += rounded;
     memset(memory, 0, (size_t)rounded);
-    memcpy(out_pointer, &memory, sizeof(memory));
+    spw_store_pointer(out_pointer, memory);
     return SPW_OK;
 }
 

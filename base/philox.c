@@ -19,10 +19,10 @@
 #define WEYL_1 UINT32_C(0xBB67AE85)
 #define ROUNDS 10
 
-#define WORDS_PER_BLOCK 4
+#define WORDS_PER_BLOCK UINT64_C(4)
 
 /* Blocks computed side by side: one 512-bit register of 32-bit words. */
-#define LANES 16
+#define LANES UINT64_C(16)
 
 void spw_philox(uint64_t key, uint64_t counter_low, uint64_t counter_high, uint32_t out[4])
 {
@@ -77,7 +77,7 @@ static void fill_groups(uint64_t key, uint64_t step, uint64_t first_block, uint6
         uint32_t k0 = (uint32_t)key;
         uint32_t k1 = (uint32_t)(key >> 32);
         for (int round = 0; round < ROUNDS; round++) {
-            for (int lane = 0; lane < LANES; lane++) {
+            for (uint64_t lane = 0; lane < LANES; lane++) {
                 const uint64_t p0 = MULTIPLIER_0 * (c0[lane] & UINT32_MAX);
                 const uint64_t p1 = MULTIPLIER_1 * (c2[lane] & UINT32_MAX);
                 c0[lane] = (p1 >> 32) ^ c1[lane] ^ k0;
@@ -88,7 +88,7 @@ static void fill_groups(uint64_t key, uint64_t step, uint64_t first_block, uint6
             k0 += WEYL_0;
             k1 += WEYL_1;
         }
-        for (int lane = 0; lane < LANES; lane++) {
+        for (uint64_t lane = 0; lane < LANES; lane++) {
             /* Two words per 64-bit store; the host is little-endian, as all our formats are. */
             const uint64_t low = c0[lane] | c1[lane] << 32;
             const uint64_t high = c2[lane] | c3[lane] << 32;

@@ -16,10 +16,11 @@ enum spw_status spw_error_set(struct spw_error *error, enum spw_status status, i
 /* Forgets a recorded failure. */
 void spw_error_clear(struct spw_error *error);
 
-#define SPW_FAIL(error, status, ...)                                                               \
-    spw_error_set((error), (status), 0, __FILE__, __LINE__, __VA_ARGS__)
+/* The value is `status` itself, evaluated twice, rather than what the function returns: so
+ * compilers and analysers see that a failure is not SPW_OK. */
+#define SPW_FAIL(error, status, ...) SPW_FAIL_NATIVE((error), (status), 0, __VA_ARGS__)
 #define SPW_FAIL_NATIVE(error, status, native, ...)                                                \
-    spw_error_set((error), (status), (native), __FILE__, __LINE__, __VA_ARGS__)
+    ((void)spw_error_set((error), (status), (native), __FILE__, __LINE__, __VA_ARGS__), (status))
 
 /* Passes a failure on to the caller. */
 #define SPW_TRY(expression)                                                                        \

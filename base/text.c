@@ -115,7 +115,7 @@ const char *spw_nearest_name(const char *name, const char *const *names)
         const uint32_t distance =
             edit_distance(name, (uint32_t)length, *names, (uint32_t)other_length);
         const size_t longer = length > other_length ? length : other_length;
-        if (distance * 3 <= longer && distance < nearest_distance) {
+        if ((size_t)distance * 3 <= longer && distance < nearest_distance) {
             nearest = *names;
             nearest_distance = distance;
         }

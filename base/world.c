@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/pointer.h"
 #include "base/status.h"
 
 #include <errno.h>
@@ -46,20 +47,6 @@ const char *spw_errno_text(int native, char out[96])
     return out;
 }
 
-/* Results go out through a `void *` that is the address of some object pointer. memcpy sets it
- * without assuming that all object pointers may be written through one type. */
-static void store_pointer(void *out_pointer, const void *memory)
-{
-    memcpy(out_pointer, &memory, sizeof(memory));
-}
-
-static void *load_pointer(const void *pointer)
-{
-    void *memory;
-    memcpy(&memory, pointer, sizeof(memory));
-    return memory;
-}
-
 enum spw_status spw_allocate(const struct spw_world *world, uint64_t count, uint64_t size,
                              const char *what, struct spw_error *error, void *out_pointer)
 {
@@ -77,7 +64,7 @@ enum spw_status spw_allocate(const struct spw_world *world, uint64_t count, uint
                                bytes);
     }
     memset(memory, 0, (size_t)bytes);
-    store_pointer(out_pointer, memory);
+    spw_store_pointer(out_pointer, memory);
     return SPW_OK;
 }
 
@@ -99,12 +86,12 @@ enum spw_status spw_grow(const struct spw_world *world, void *array_pointer, uin
     }
     void *bigger;
     SPW_TRY(spw_allocate(world, grown, size, what, error, &bigger));
-    void *old = load_pointer(array_pointer);
+    void *old = spw_load_pointer(array_pointer);
     if (old != NULL) {
         memcpy(bigger, old, (size_t)(*capacity * size));
         spw_release(world, old);
     }
-    store_pointer(array_pointer, bigger);
+    spw_store_pointer(array_pointer, bigger);
     *capacity = grown;
     return SPW_OK;
 }

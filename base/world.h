@@ -7,6 +7,7 @@
 #ifndef SPW_BASE_WORLD_H
 #define SPW_BASE_WORLD_H
 
+#include "base/status.h"
 #include <spillway.h>
 
 struct spw_file; /* an open file; owned by the world that opened it */
@@ -84,7 +85,7 @@ const char *spw_errno_text(int native, char out[96]);
 /* Records "PATH: cannot ACTION: reason", as in SPW_FAIL_FILE(error, native, "open", path), and is
  * the status. */
 #define SPW_FAIL_FILE(error, native, action, path)                                                 \
-    spw_error_set((error), spw_errno_status(native), (native), __FILE__, __LINE__,                 \
-                  "%s: cannot %s: %s", (path), (action), spw_errno_text((native), (char[96]){0}))
+    SPW_FAIL_NATIVE((error), spw_errno_status(native), (native), "%s: cannot %s: %s", (path),      \
+                    (action), spw_errno_text((native), (char[96]){0}))
 
 #endif
