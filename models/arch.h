@@ -27,8 +27,9 @@ struct spw_cnn_config {
     double dropout;
 };
 
-/* Norm-free residual net of basic blocks for square images; arch_resnet.c says what it computes. Stage i has blocks[i] blocks of width * 2^i
- * channels, the first block of every stage but the first strides by 2. */
+/* Norm-free residual net of basic blocks for square images; arch_resnet.c says what it computes.
+ * Stage i has blocks[i] blocks of width * 2^i channels, the first block of every stage but the
+ * first strides by 2. */
 struct spw_resnet_config {
     int64_t blocks[SPW_ARCH_LIST_MAX];
     int64_t stages;
@@ -44,8 +45,8 @@ struct spw_gpt2_config {
     bool name_prefix;               /* parameters are called transformer.wte.weight, ... */
 };
 
-/* All of them: `input` is one item of the data, `seed` that of the dropout streams, the caller destroys
- * *out. SPW_ERR_USAGE names the layer or the setting that is wrong. */
+/* All of them: `input` is one item of the data, `seed` that of the dropout streams, the caller
+ * destroys *out. SPW_ERR_USAGE names the layer or the setting that is wrong. */
 enum spw_status spw_arch_mlp(const struct spw_world *world, const char *name,
                              const struct spw_mlp_config *config, struct spw_shape input,
                              int64_t classes, uint64_t seed, struct spw_error *error,
@@ -62,14 +63,14 @@ enum spw_status spw_arch_resnet(const struct spw_world *world, const char *name,
 enum spw_status spw_arch_gpt2(const struct spw_world *world, const char *name,
                               const struct spw_gpt2_config *config, int64_t seq_len, uint64_t seed,
                               struct spw_error *error, struct spw_graph **out);
-/* A Hugging Face GPT-2 folder: config.json + model.safetensors (or the sharded index). Parameters keep
- * the names they have in the folder. */
+/* A Hugging Face GPT-2 folder: config.json + model.safetensors (or the sharded index). Parameters
+ * keep the names they have in the folder. */
 enum spw_status spw_import_gpt2(const struct spw_world *world, const char *name, const char *folder,
                                 int64_t seq_len, uint64_t seed, struct spw_error *error,
                                 struct spw_graph **out);
 /* Uses the tensors of a safetensors file as initial weights; missing or left-over names, other
- * shapes or types, and numbers that are not finite are errors that name the tensor. The file is read
- * again by spw_graph_initial() and must stay as it is until then. */
+ * shapes or types, and numbers that are not finite are errors that name the tensor. The file is
+ * read again by spw_graph_initial() and must stay as it is until then. */
 enum spw_status spw_graph_init_from(struct spw_graph *graph, const char *path,
                                     struct spw_error *error);
 

@@ -1,4 +1,5 @@
-/* arch_common.c — layer descriptions and chains of layers. Tested through tests/models/test_arch.c. */
+/* arch_common.c — layer descriptions and chains of layers. Tested through tests/models/test_arch.c.
+ */
 #include "models/arch_common.h"
 
 #include "base/assert.h"

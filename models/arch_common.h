@@ -1,5 +1,6 @@
-/* arch_common.h — what the built-in architectures share: layer descriptions and chains of layers that
- * are named by position. Internal to the models box. Tested through tests/models/test_arch.c. */
+/* arch_common.h — what the built-in architectures share: layer descriptions and chains of layers
+ * that are named by position. Internal to the models box. Tested through tests/models/test_arch.c.
+ */
 #ifndef SPW_MODELS_ARCH_COMMON_H
 #define SPW_MODELS_ARCH_COMMON_H
 

@@ -2,13 +2,13 @@
  * multitask learners" (2019), layer by layer as Hugging Face's GPT2LMHeadModel has it.
  *
  *   x = dropout(wte[token] + wpe[position])
- *   block: x += dropout(c_proj(attention(c_attn(ln_1(x)))));  x += dropout(c_proj(act(c_fc(ln_2(x)))))
- *   logits = ln_f(x) wte^T
+ *   block: x += dropout(c_proj(attention(c_attn(ln_1(x)))));  x +=
+ * dropout(c_proj(act(c_fc(ln_2(x))))) logits = ln_f(x) wte^T
  *
- * Weights of the blocks lie [in, out] (Conv1D). Dropout with probability 0 is left out. Initial values:
- * weights N(0, 0.02), those that end a residual branch N(0, 0.02 / sqrt(2 n_layer)), biases 0,
- * layer norms 1 and 0. Reading Hugging Face's folders is in import_gpt2.c.
- * Tested by tests/models/test_arch_gpt2.c. */
+ * Weights of the blocks lie [in, out] (Conv1D). Dropout with probability 0 is left out. Initial
+ * values: weights N(0, 0.02), those that end a residual branch N(0, 0.02 / sqrt(2 n_layer)), biases
+ * 0, layer norms 1 and 0. Reading Hugging Face's folders is in import_gpt2.c. Tested by
+ * tests/models/test_arch_gpt2.c. */
 #include "models/arch_common.h"
 
 #include <inttypes.h>

@@ -5,15 +5,16 @@
  *   end:    mean over the image, flatten, linear
  *
  * Stage i (from 0) has blocks[i] blocks of width * 2^i channels; the first block of every stage but
- * the first strides by 2. The shortcut is x itself, or a 1x1 convolution with the block's stride where
- * the shape changes.
+ * the first strides by 2. The shortcut is x itself, or a 1x1 convolution with the block's stride
+ * where the shape changes.
  *
- * The block is that of He et al., "Deep residual learning for image recognition" (2016), without batch
- * normalisation, which would tie the items of a batch together and so the result to the micro-batch.
- * What normalisation does for the depth, the factor alpha = 1 / sqrt(number of blocks) does here: L
- * branches that each add a share 1/L keep the second moment of the residual stream below
- * (1 + 1/L)^L < e at any depth (Hayou et al., "Stable ResNet", 2021). alpha is a constant, not a
- * parameter. Names are torchvision's: layer1.0.conv1, layer1.0.conv2, layer1.0.downsample, fc.
+ * The block is that of He et al., "Deep residual learning for image recognition" (2016), without
+ * batch normalisation, which would tie the items of a batch together and so the result to the
+ * micro-batch. What normalisation does for the depth, the factor alpha = 1 / sqrt(number of blocks)
+ * does here: L branches that each add a share 1/L keep the second moment of the residual stream
+ * below (1 + 1/L)^L < e at any depth (Hayou et al., "Stable ResNet", 2021). alpha is a constant,
+ * not a parameter. Names are torchvision's: layer1.0.conv1, layer1.0.conv2, layer1.0.downsample,
+ * fc.
  *
  * Tested by tests/models/test_arch.c. */
 #include "models/arch_common.h"

@@ -1,7 +1,7 @@
 /* builder.c — puts a graph together, node by node, and checks each step.
  *
- * It knows ops by their table alone; which layers make which architecture is written in arch_*.c, and
- * the loss is added in builder_finish.c. Errors name the layer, its input's shape and a cure.
+ * It knows ops by their table alone; which layers make which architecture is written in arch_*.c,
+ * and the loss is added in builder_finish.c. Errors name the layer, its input's shape and a cure.
  * Tested by tests/models/test_builder.c. */
 #include "base/assert.h"
 #include "base/hash.h"

@@ -37,7 +37,8 @@ const char *spw_builder_label(const char *name, enum spw_op op, char out[SPW_LAB
 /* "layer 2.relu", or "the data". */
 const char *spw_builder_source(const struct spw_builder *builder, int32_t node,
                                char out[SPW_SOURCE_BYTES]);
-/* Records that `desc`, to be called `name`, can't read desc->in from node `source`, because of `why`. */
+/* Records that `desc`, to be called `name`, can't read desc->in from node `source`, because of
+ * `why`. */
 enum spw_status spw_builder_refuse(const struct spw_builder *builder, const char *name,
                                    const struct spw_op_desc *desc, int32_t source,
                                    enum spw_status status, const char *why,

@@ -1,9 +1,9 @@
 /* gpt2_config.c — which keys of a GPT-2's config.json we know, and what we make of the others.
  *
- * A key we know sets a size or must have the one value that we compute. A key we don't know is refused
- * if its name says that it changes the net, since training another net than the file's would be worse
- * than not starting; other unknown keys (token ids, generation settings) change nothing here.
- * Tested by tests/models/test_import_gpt2.c and tests/fuzz/fuzz_hf_config.c. */
+ * A key we know sets a size or must have the one value that we compute. A key we don't know is
+ * refused if its name says that it changes the net, since training another net than the file's
+ * would be worse than not starting; other unknown keys (token ids, generation settings) change
+ * nothing here. Tested by tests/models/test_import_gpt2.c and tests/fuzz/fuzz_hf_config.c. */
 #include "models/gpt2_config.h"
 
 #include "base/status.h"
@@ -81,7 +81,7 @@ static const char *const changing_prefixes[] = {
 };
 
 #define REFUSE(error, path, key, format, ...)                                                      \
-    SPW_FAIL(error, SPW_ERR_USAGE, "%s: key \"%.100s\": " format, path, key, __VA_ARGS__)
+    SPW_FAIL(error, SPW_ERR_USAGE, "%s: key \"%s\": " format, path, key, __VA_ARGS__)
 
 static enum spw_status take_sizes(const char *path, const struct spw_json *root,
                                   struct spw_error *error, struct spw_gpt2_config *out)
@@ -151,10 +151,11 @@ static enum spw_status take_activation(const char *path, const struct spw_json *
             return SPW_OK;
         }
     }
+    char text[SPW_JSON_PRINT_BYTES];
     return REFUSE(
         error, path, key,
-        "\"%.60s\" is not served; gelu_new, gelu_pytorch_tanh, gelu, relu, silu and swish are",
-        spw_json_string(value));
+        "\"%s\" is not served; gelu_new, gelu_pytorch_tanh, gelu, relu, silu and swish are",
+        spw_json_printable(spw_json_string(value), text));
 }
 
 static enum spw_status check_switches(const char *path, const struct spw_json *root,
@@ -221,7 +222,8 @@ static enum spw_status check_unknown(const char *path, const struct spw_json *ro
         }
         for (size_t i = 0; i < COUNT_OF(changing_prefixes); i++) {
             if (strncmp(cursor.key, changing_prefixes[i], strlen(changing_prefixes[i])) == 0) {
-                return REFUSE(error, path, cursor.key, "%s",
+                char text[SPW_JSON_PRINT_BYTES];
+                return REFUSE(error, path, spw_json_printable(cursor.key, text), "%s",
                               "a GPT-2 has no such key, and by its name it changes what the model "
                               "computes; such a model can't be imported");
             }
@@ -239,10 +241,11 @@ static enum spw_status check_model_type(const char *path, const struct spw_json 
                       "missing or no string; it must name the model, and only gpt2 is served");
     }
     if (strcmp(spw_json_string(value), "gpt2") != 0) {
+        char text[SPW_JSON_PRINT_BYTES];
         return REFUSE(error, path, "model_type",
-                      "\"%.60s\" is not served; these are: gpt2. Describe the model with layers or "
+                      "\"%s\" is not served; these are: gpt2. Describe the model with layers or "
                       "arch instead",
-                      spw_json_string(value));
+                      spw_json_printable(spw_json_string(value), text));
     }
     return SPW_OK;
 }

@@ -61,9 +61,9 @@ const char *spw_shape_text(const struct spw_shape *shape, char out[96]);
 /* The parameter called `name`, or SPW_GRAPH_NONE. */
 int32_t spw_graph_find_param(const struct spw_graph *graph, const char *name);
 
-/* Writes parameter `index`'s initial values (shape's elements, contiguous) to `out`: from the weight
- * file if the graph has one, else element i = f(stream "init/<name>" of `seed`, i). A weight file that
- * changed since it was checked is SPW_ERR_USAGE; SPW_ERR_IO if it can't be read. */
+/* Writes parameter `index`'s initial values (shape's elements, contiguous) to `out`: from the
+ * weight file if the graph has one, else element i = f(stream "init/<name>" of `seed`, i). A weight
+ * file that changed since it was checked is SPW_ERR_USAGE; SPW_ERR_IO if it can't be read. */
 enum spw_status spw_graph_initial(const struct spw_graph *graph, int32_t index, uint64_t seed,
                                   float *out, struct spw_error *error);
 
@@ -93,11 +93,11 @@ struct spw_built spw_builder_input(const struct spw_builder *builder);
  * dropout streams, don't change. `prefix` is borrowed until the builder is destroyed. */
 void spw_builder_set_param_prefix(struct spw_builder *builder, const char *prefix);
 
-/* Adds a node. `desc` needs op and attr; shapes are inferred, and linear's `in` where it is 0. Dropout
- * with p = 0 adds nothing: *out is the input. `name` is copied and must be unique;
+/* Adds a node. `desc` needs op and attr; shapes are inferred, and linear's `in` where it is 0.
+ * Dropout with p = 0 adds nothing: *out is the input. `name` is copied and must be unique;
  * parameters are called "<name>.weight" and "<name>.bias" unless the op has other customs, and get
- * PyTorch's default initialisation for the layer. `second` is NULL but for two-input ops. Errors name
- * the layer: "layer 3.conv2d of model net: kernel 5 is larger than the input, 3 x 3". */
+ * PyTorch's default initialisation for the layer. `second` is NULL but for two-input ops. Errors
+ * name the layer: "layer 3.conv2d of model net: kernel 5 is larger than the input, 3 x 3". */
 enum spw_status spw_builder_add(struct spw_builder *builder, const char *name,
                                 const struct spw_op_desc *desc, struct spw_built input,
                                 const struct spw_built *second, struct spw_error *error,
@@ -111,8 +111,8 @@ enum spw_status spw_builder_set_init(struct spw_builder *builder, const char *pa
                                      enum spw_init init, double a, struct spw_error *error);
 /* Appends the loss over `logits` (last dimension: classes) and hands the graph over; the builder is
  * spent but must still be destroyed. Images have one label each, token sequences a target per
- * position. A layer that nobody reads is an error. A bias-free linear with >= 4096 classes whose output nobody
- * else reads is fused with the loss (LINEAR_XENT). Dropout keys are made here. */
+ * position. A layer that nobody reads is an error. A bias-free linear with >= 4096 classes whose
+ * output nobody else reads is fused with the loss (LINEAR_XENT). Dropout keys are made here. */
 enum spw_status spw_builder_finish(struct spw_builder *builder, struct spw_built logits,
                                    int64_t classes, struct spw_error *error,
                                    struct spw_graph **out);

@@ -1,8 +1,8 @@
 /* import_gpt2.c — `from:` a Hugging Face GPT-2 folder: config.json and its safetensors files.
  *
- * Two sorts of tensors in such folders are no parameters: the causal masks that old versions saved as
- * buffers, and the tied head's copy of wte. Nothing is ever downloaded, and no file outside the folder
- * is opened. Tested by tests/models/test_import_gpt2.c. */
+ * Two sorts of tensors in such folders are no parameters: the causal masks that old versions saved
+ * as buffers, and the tied head's copy of wte. Nothing is ever downloaded, and no file outside the
+ * folder is opened. Tested by tests/models/test_import_gpt2.c. */
 #include "models/arch.h"
 
 #include "base/status.h"
@@ -95,10 +95,11 @@ static enum spw_status open_mapped(struct import *import, const char *path,
     while (spw_json_next(map, &cursor)) {
         if (spw_json_kind(cursor.value) != SPW_JSON_STRING ||
             !is_safe_name(spw_json_string(cursor.value))) {
+            char text[SPW_JSON_PRINT_BYTES];
             return SPW_FAIL(import->error, SPW_ERR_USAGE,
-                            "%s: tensor \"%.200s\": its file must be a plain name that ends in "
+                            "%s: tensor \"%s\": its file must be a plain name that ends in "
                             ".safetensors, without / and ..; get the file again from its source",
-                            path, cursor.key);
+                            path, spw_json_printable(cursor.key, text));
         }
         const char *name = spw_json_string(cursor.value);
         if (is_open(import, name)) {

@@ -1,8 +1,8 @@
 /* init.c — initial values: PyTorch's default distributions, drawn from counter-based streams.
  *
- * Element i of a parameter depends on (seed, the parameter's name, i) alone, so the values don't know
- * about shards, devices or the order in which parameters are made. Other distributions than the
- * defaults are the architectures' business. Tested by tests/models/test_init.c. */
+ * Element i of a parameter depends on (seed, the parameter's name, i) alone, so the values don't
+ * know about shards, devices or the order in which parameters are made. Other distributions than
+ * the defaults are the architectures' business. Tested by tests/models/test_init.c. */
 #include "models/init.h"
 
 #include "base/assert.h"

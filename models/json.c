@@ -1,7 +1,7 @@
 /* json.c — JSON through jansson, with limits that jansson doesn't have.
  *
- * The only file that names jansson. Its depth limit (2048) is a matter of its build, so the depth is
- * checked before it sees the text. Tested by tests/models/test_json.c and the fuzz targets. */
+ * The only file that names jansson. Its depth limit (2048) is a matter of its build, so the depth
+ * is checked before it sees the text. Tested by tests/models/test_json.c and the fuzz targets. */
 #include "models/json.h"
 
 #include "base/assert.h"
@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 static const json_t *native_of(const struct spw_json *value)
 {
@@ -19,18 +20,6 @@ static const json_t *native_of(const struct spw_json *value)
 static struct spw_json *wrap(json_t *native)
 {
     return (struct spw_json *)(void *)native;
-}
-
-/* Control characters of a hostile file must not reach a terminal. */
-static const char *printable(const char *text, char out[JSON_ERROR_TEXT_LENGTH])
-{
-    (void)snprintf(out, JSON_ERROR_TEXT_LENGTH, "%s", text);
-    for (char *at = out; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
-            *at = '?';
-        }
-    }
-    return out;
 }
 
 /* Brackets outside strings; whether they match is jansson's business. */
@@ -78,13 +67,13 @@ enum spw_status spw_json_parse(const char *path, uint64_t first_byte, const char
         return SPW_FAIL(error, SPW_ERR_NO_MEMORY, "%s: no memory to read %" PRIu64 " bytes of JSON",
                         path, count);
     }
-    char text[JSON_ERROR_TEXT_LENGTH];
+    char text[SPW_JSON_PRINT_BYTES];
     const uint64_t place = trouble.position > 0 ? (uint64_t)trouble.position : 0;
     return SPW_FAIL(error, SPW_ERR_USAGE,
                     "%s: byte %" PRIu64 " (line %d, column %d): not the JSON it should be: %s; "
                     "mend it there or get the file again from its source",
                     path, first_byte + place, trouble.line, trouble.column,
-                    printable(trouble.text, text));
+                    spw_json_printable(trouble.text, text));
 }
 
 void spw_json_destroy(struct spw_json *document)
@@ -181,6 +170,20 @@ bool spw_json_next(const struct spw_json *object, struct spw_json_cursor *cursor
     cursor->key = json_object_iter_key(cursor->place);
     cursor->value = wrap(json_object_iter_value(cursor->place));
     return true;
+}
+
+const char *spw_json_printable(const char *text, char out[SPW_JSON_PRINT_BYTES])
+{
+    const int needed = snprintf(out, SPW_JSON_PRINT_BYTES, "%s", text);
+    if (needed >= SPW_JSON_PRINT_BYTES) {
+        memcpy(out + SPW_JSON_PRINT_BYTES - 4, "...", 4);
+    }
+    for (char *at = out; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+            *at = '?';
+        }
+    }
+    return out;
 }
 
 void spw_json_add_string(struct spw_text *text, const char *string)

@@ -1,8 +1,8 @@
 /* json.h — strict reading of JSON texts, and quoting for those who write them.
  *
  * Hides the JSON library, which is named in json.c only. Duplicate keys, bad UTF-8, NUL in strings,
- * integers beyond 64 bits, text after the end and nesting deeper than SPW_JSON_DEPTH_MAX are refused.
- * The library allocates for itself, in proportion to the text; it does not know the world.
+ * integers beyond 64 bits, text after the end and nesting deeper than SPW_JSON_DEPTH_MAX are
+ * refused. The library allocates for itself, in proportion to the text; it does not know the world.
  * Tested by tests/models/test_json.c. */
 #ifndef SPW_MODELS_JSON_H
 #define SPW_MODELS_JSON_H
@@ -23,9 +23,9 @@ enum spw_json_kind {
     SPW_JSON_OBJECT,
 };
 
-/* Parses `count` bytes, which need no NUL at their end. `path` and `first_byte`, the place of bytes[0]
- * in that file, are for messages. SPW_ERR_USAGE with file and place, or SPW_ERR_NO_MEMORY. The caller
- * destroys *out. */
+/* Parses `count` bytes, which need no NUL at their end. `path` and `first_byte`, the place of
+ * bytes[0] in that file, are for messages. SPW_ERR_USAGE with file and place, or SPW_ERR_NO_MEMORY.
+ * The caller destroys *out. */
 enum spw_status spw_json_parse(const char *path, uint64_t first_byte, const char *bytes,
                                uint64_t count, struct spw_error *error, struct spw_json **out);
 void spw_json_destroy(struct spw_json *document);
@@ -51,6 +51,11 @@ struct spw_json_cursor {
     void *place;
 };
 bool spw_json_next(const struct spw_json *object, struct spw_json_cursor *cursor);
+
+/* `text` fit for a message: cut, and with '?' for control characters, which a hostile file could
+ * send to a terminal. `out` is the return value. */
+#define SPW_JSON_PRINT_BYTES 160
+const char *spw_json_printable(const char *text, char out[SPW_JSON_PRINT_BYTES]);
 
 /* Appends `string` in quotes, escaped. */
 void spw_json_add_string(struct spw_text *text, const char *string);

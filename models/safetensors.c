@@ -1,7 +1,7 @@
 /* safetensors.c — opens safetensors files and reads tensors.
  *
- * Data is read with ordinary reads, never mapped: a mapped file that another process cuts short kills
- * the reader. Tested by tests/models/test_safetensors.c. */
+ * Data is read with ordinary reads, never mapped: a mapped file that another process cuts short
+ * kills the reader. Tested by tests/models/test_safetensors.c. */
 #include "models/safetensors.h"
 
 #include "base/assert.h"

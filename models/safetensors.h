@@ -29,8 +29,8 @@ struct spw_safetensors {
     uint64_t count;
 };
 
-/* Opens and checks a file; its data is read later. SPW_ERR_USAGE with path, place and cure if it is not
- * in order, SPW_ERR_IO and its kin if it can't be read. The caller closes *out. */
+/* Opens and checks a file; its data is read later. SPW_ERR_USAGE with path, place and cure if it is
+ * not in order, SPW_ERR_IO and its kin if it can't be read. The caller closes *out. */
 enum spw_status spw_safetensors_open(const struct spw_world *world, const char *path,
                                      struct spw_error *error, struct spw_safetensors *out);
 /* A zeroed struct is allowed. */
@@ -40,13 +40,14 @@ const struct spw_tensor_entry *spw_safetensors_find(const struct spw_safetensors
                                                     const char *name);
 /* Number of elements. */
 uint64_t spw_tensor_elements(const struct spw_tensor_entry *entry);
-/* Reads elements [first, first + count) of an F32, F16 or BF16 tensor, the latter two widened exactly;
- * other types are SPW_ERR_USAGE. NaN and infinity are delivered as they are. */
+/* Reads elements [first, first + count) of an F32, F16 or BF16 tensor, the latter two widened
+ * exactly; other types are SPW_ERR_USAGE. NaN and infinity are delivered as they are. */
 enum spw_status spw_safetensors_read(struct spw_safetensors *file,
                                      const struct spw_tensor_entry *entry, uint64_t first,
                                      uint64_t count, float *out, struct spw_error *error);
-/* Parses a header held in memory, the part that the fuzz target drives: `bytes` are the `header_bytes`
- * after the length field of a file of `file_bytes`. *out has no open file; the caller closes it. */
+/* Parses a header held in memory, the part that the fuzz target drives: `bytes` are the
+ * `header_bytes` after the length field of a file of `file_bytes`. *out has no open file; the
+ * caller closes it. */
 enum spw_status spw_safetensors_parse(const struct spw_world *world, const char *path,
                                       const char *bytes, uint64_t header_bytes, uint64_t file_bytes,
                                       struct spw_error *error, struct spw_safetensors *out);

@@ -1,9 +1,9 @@
 /* safetensors_parse.c — checks a safetensors header.
  *
  * The format: an 8-byte little-endian length, a JSON object of that length, the data. The rules are
- * those of the format's specification, and stricter where it leaves room: no unknown keys, no control
- * characters in names, at most 8 dimensions. Nothing here is allocated for a size that the file only
- * claims. Tested by tests/models/test_safetensors.c and tests/fuzz/fuzz_safetensors.c. */
+ * those of the format's specification, and stricter where it leaves room: no unknown keys, no
+ * control characters in names, at most 8 dimensions. Nothing here is allocated for a size that the
+ * file only claims. Tested by tests/models/test_safetensors.c and tests/fuzz/fuzz_safetensors.c. */
 #include "base/checked.h"
 #include "base/status.h"
 #include "models/json.h"
@@ -81,8 +81,9 @@ static enum spw_status take_dtype(const struct parse *parse, const struct spw_js
             return SPW_OK;
         }
     }
-    return REFUSE(parse, "unknown dtype of %zu characters; F32, F16 and BF16 can be read",
-                  strlen(dtype));
+    char text[SPW_JSON_PRINT_BYTES];
+    return REFUSE(parse, "\"%s\" is no dtype; F32, F16 and BF16 can be read",
+                  spw_json_printable(dtype, text));
 }
 
 /* A size: an integer that is not negative. `what` is "shape" or "data_offsets". */

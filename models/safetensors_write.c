@@ -1,7 +1,7 @@
 /* safetensors_write.c — writes a safetensors file, so that it is complete or absent.
  *
- * Tensors are asked for in pieces: no tensor is ever held whole, and the memory needed does not depend
- * on the model. Tested by tests/models/test_safetensors_write.c. */
+ * Tensors are asked for in pieces: no tensor is ever held whole, and the memory needed does not
+ * depend on the model. Tested by tests/models/test_safetensors_write.c. */
 #include "base/assert.h"
 #include "base/checked.h"
 #include "base/status.h"

@@ -19,8 +19,8 @@ struct spw_weight_rules {
 };
 
 /* Gives every parameter of `graph` its tensor from the `count` open files, whose texts are copied.
- * SPW_ERR_USAGE names the tensor if one is missing, left over, in two files, of another shape or type,
- * or has an element that is not finite. On failure the graph has no weights. */
+ * SPW_ERR_USAGE names the tensor if one is missing, left over, in two files, of another shape or
+ * type, or has an element that is not finite. On failure the graph has no weights. */
 enum spw_status spw_weight_file_attach(struct spw_graph *graph, struct spw_safetensors *files,
                                        uint64_t count, const struct spw_weight_rules *rules,
                                        struct spw_error *error);
