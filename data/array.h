@@ -1,7 +1,7 @@
 /* array.h — one file's values in memory, and the loaders of the formats. Internal to the data box.
  *
  * Every loader checks the whole file: sizes, labels that are negative, numbers that are not finite.
- * What a label may be at most depends on the model and is checked by spw_dataset_check_classes(). */
+ * What a label may be at most depends on the model: spw_dataset_check_classes() checks it. */
 #ifndef SPW_DATA_ARRAY_H
 #define SPW_DATA_ARRAY_H
 
@@ -56,8 +56,8 @@ enum spw_status spw_tokens_load(const struct spw_world *world, const char *path,
 enum spw_status spw_text_load(const struct spw_world *world, const char *path,
                               struct spw_error *error, struct spw_array *array);
 
-/* What the loaders above are made of: opens `path`, lets `read` fill an array from it, and cleans up
- * if that fails. */
+/* What the loaders above are made of: opens `path`, lets `read` fill an array from it, and cleans
+ * up if that fails. */
 struct spw_source;
 enum spw_status spw_array_load(
     const struct spw_world *world, const char *path, enum spw_array_role role,

@@ -1,8 +1,9 @@
 /* idx.c — IDX files of unsigned bytes, the format of the MNIST family.
  *
- * Layout (big-endian): two zero bytes, the type, the number of dimensions, each dimension as 32 bits,
- * then the values, the last dimension fastest. Only type 0x08, unsigned bytes, is read. Described at
- * yann.lecun.com/exdb/mnist. Tested by tests/data/test_idx.c and tests/fuzz/fuzz_idx.c. */
+ * Layout (big-endian): two zero bytes, the type, the number of dimensions, each dimension as 32
+ * bits, then the values, the last dimension fastest. Only type 0x08, unsigned bytes, is read.
+ * Described at yann.lecun.com/exdb/mnist. Tested by tests/data/test_idx.c and
+ * tests/fuzz/fuzz_idx.c. */
 #include "data/array.h"
 
 #include "base/checked.h"
@@ -35,7 +36,9 @@ static enum spw_status check_magic(const char *path, const uint8_t *bytes, uint6
 {
     if (count >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b) {
         return SPW_FAIL(error, SPW_ERR_USAGE,
-                        "%s: byte 0: this is a gzip file; give it a name that ends in .gz", path);
+                        "%s: byte 0: these are gzip data; a file that is compressed, once, needs a "
+                        "name that ends in .gz",
+                        path);
     }
     if (count < MAGIC_BYTES) {
         return SPW_FAIL(error, SPW_ERR_USAGE,

@@ -1,12 +1,14 @@
 /* npy_header.c — the header of an npy file: a Python dictionary, read by a fixed grammar.
  *
  *   header     = magic, major, minor, length, dictionary padded with spaces, newline
- *   dictionary = "{" entry ("," entry)* [","] "}"      with the keys descr, fortran_order and shape,
- *   entry      = quoted ":" (quoted | "True" | "False" | tuple)                         each once
+ *   dictionary = "{" entry ("," entry)* [","] "}"
+ *   entry      = quoted ":" (quoted | "True" | "False" | tuple)
  *   tuple      = "(" [integer ("," integer)* [","]] ")"
  *
- * Versions 1.0, 2.0 and 3.0 as described in NumPy's numpy.lib.format. Nothing is ever evaluated, and
- * the object type, whose values are pickled Python, is refused by name. Tested by
+ * with the keys descr, fortran_order and shape, each once.
+ *
+ * Versions 1.0, 2.0 and 3.0 as described in NumPy's numpy.lib.format. Nothing is ever evaluated,
+ * and the object type, whose values are pickled Python, is refused by name. Tested by
  * tests/data/test_npy.c and tests/fuzz/fuzz_npy.c. */
 #include "data/npy_header.h"
 

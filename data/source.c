@@ -1,6 +1,6 @@
 /* source.c — the bytes of one data file in order, plain or compressed.
  *
- * It knows no format. Tested by tests/data/test_source.c. */
+ * It knows no format. Tested by tests/data/test_gzip.c. */
 #include "data/source.h"
 
 #include "base/assert.h"

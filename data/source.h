@@ -3,8 +3,8 @@
  *
  * The order of work that keeps declared sizes from hurting: peek at the header, parse it, hold the
  * size it declares against the file (spw_source_declare), only then allocate, read, and make sure
- * that nothing follows (spw_source_finish). Offsets in messages count decompressed bytes unless they
- * say "compressed". Tested by tests/data/test_source.c. */
+ * that nothing follows (spw_source_finish). Offsets in messages count decompressed bytes unless
+ * they say "compressed". Tested by tests/data/test_gzip.c. */
 #ifndef SPW_DATA_SOURCE_H
 #define SPW_DATA_SOURCE_H
 
@@ -34,8 +34,8 @@ struct spw_source {
 enum spw_status spw_source_fail(struct spw_error *error, int native, const char *action,
                                 const char *path);
 
-/* A path that ends in ".gz" is decompressed. `path` is borrowed until the source is closed. Files of
- * no size, such as pipes, are refused. */
+/* A path that ends in ".gz" is decompressed. `path` is borrowed until the source is closed. Files
+ * of no size, such as pipes, are refused. */
 enum spw_status spw_source_open(const struct spw_world *world, const char *path,
                                 struct spw_error *error, struct spw_source *source);
 void spw_source_close(struct spw_source *source);

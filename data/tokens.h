@@ -13,8 +13,8 @@ struct spw_tokens_header {
     uint64_t total_bytes; /* header and tokens */
 };
 
-/* Parses the header at the start of `bytes`; `count` may be less than it takes only if the file ends
- * there. `path` is for messages. The size of the file is not looked at. */
+/* Parses the header at the start of `bytes`; `count` may be less than it takes only if the file
+ * ends there. `path` is for messages. The size of the file is not looked at. */
 enum spw_status spw_tokens_parse_header(const char *path, const uint8_t *bytes, uint64_t count,
                                         struct spw_error *error, struct spw_tokens_header *out);
 
