@@ -8,7 +8,7 @@ set -euo pipefail
 packages_for() {
     case "$1" in
     build)
-        echo gcc libc6-dev make cmake ninja-build pkg-config libdnnl-dev libhwloc-dev \
+        echo gcc binutils libc6-dev make cmake ninja-build pkg-config libdnnl-dev libhwloc-dev \
             libyaml-dev libjansson-dev libxxhash-dev zlib1g-dev
         ;;
     test) echo python3 libcriterion-dev ;;

@@ -1,0 +1,28 @@
+# SpwLibrary.cmake — libspillway.so, and where `cmake --install` puts it and its header.
+#
+# Programs built in this tree link the boxes themselves. The shared library holds the same objects
+# and shows what include/spillway.h marks with SPW_API, nothing else.
+
+# spw_add_shared_library(box...): called once, after all boxes.
+function(spw_add_shared_library)
+    set(objects)
+    set(boxes)
+    foreach(box IN LISTS ARGN)
+        if(TARGET spw_${box})
+            list(APPEND objects $<TARGET_OBJECTS:spw_${box}>)
+            list(APPEND boxes spw_${box})
+        endif()
+    endforeach()
+    add_library(spw_shared SHARED ${objects})
+    # The boxes come along for the vendor libraries that they need.
+    target_link_libraries(spw_shared PRIVATE ${boxes} spw_flags)
+    set_target_properties(spw_shared PROPERTIES OUTPUT_NAME spillway LINKER_LANGUAGE C
+        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+        LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+    target_link_options(spw_shared PRIVATE -Wl,--no-undefined)
+
+    include(GNUInstallDirs)
+    install(TARGETS spw_shared LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    install(FILES "${PROJECT_SOURCE_DIR}/include/spillway.h"
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+endfunction()
