@@ -13,13 +13,13 @@
 enum spw_data_format { SPW_DATA_IDX, SPW_DATA_NPY, SPW_DATA_TOKENS, SPW_DATA_TEXT };
 
 struct spw_data_info {
-    bool is_tokens;                  /* items are int32 token sequences, else fp32 tensors */
-    int64_t rank;                    /* of one item: images 3 ([C,H,W]), tokens 1 ([seq_len]) */
+    bool is_tokens; /* items are int32 token sequences, else fp32 tensors */
+    int64_t rank;   /* of one item: images 3 ([C,H,W]), tokens 1 ([seq_len]) */
     int64_t dim[SPW_DATA_RANK_MAX];
-    int64_t targets_per_item;        /* 1, or seq_len */
+    int64_t targets_per_item; /* 1, or seq_len */
     int64_t items;
-    int64_t classes;                 /* largest label or token + 1; text: 256 */
-    uint64_t resident_bytes;         /* host memory that the set holds */
+    int64_t classes;         /* largest label or token + 1; text: 256 */
+    uint64_t resident_bytes; /* host memory that the set holds */
 };
 
 struct spw_dataset;
@@ -39,9 +39,9 @@ struct spw_cursor;
 
 struct spw_cursor_config {
     uint64_t seed;
-    bool shuffle;    /* else file order */
-    int64_t batch;   /* items per step */
-    bool by_epoch;   /* each epoch ends in a short batch if need be; else batches wrap round */
+    bool shuffle;  /* else file order */
+    int64_t batch; /* items per step */
+    bool by_epoch; /* each epoch ends in a short batch if need be; else batches wrap round */
 };
 
 /* `set` is borrowed. One thread uses a cursor at a time. */
@@ -49,7 +49,7 @@ enum spw_status spw_cursor_create(const struct spw_world *world, const struct sp
                                   const struct spw_cursor_config *config, struct spw_error *error,
                                   struct spw_cursor **out);
 void spw_cursor_destroy(struct spw_cursor *cursor);
-uint64_t spw_cursor_steps_per_epoch(const struct spw_cursor *cursor); /* rounded up */
+uint64_t spw_cursor_steps_per_epoch(const struct spw_cursor *cursor);     /* rounded up */
 int64_t spw_cursor_items(const struct spw_cursor *cursor, uint64_t step); /* steps count from 1 */
 /* Items [first, first + count) of step `step`: x is [count, item] fp32 or int32, targets
  * [count * targets_per_item]. Allocates nothing. */
