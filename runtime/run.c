@@ -8,10 +8,11 @@
 #include <string.h>
 
 enum {
-    HOST_MEM_DEFAULT_PART = 4, /* of the free memory, shared by all host devices, if `mem` is not given */
+    HOST_MEM_DEFAULT_PART =
+        4, /* of the free memory, shared by all host devices, if `mem` is not given */
 };
-static const uint64_t HOST_LINK_BYTES_PER_S = 8000000000;   /* of one copying core, estimate */
-static const uint64_t HOST_FLOPS_PER_S = 80000000000;       /* of one core, estimate */
+static const uint64_t HOST_LINK_BYTES_PER_S = 8000000000; /* of one copying core, estimate */
+static const uint64_t HOST_FLOPS_PER_S = 80000000000;     /* of one core, estimate */
 
 /* ---- opening ---- */
 
@@ -58,7 +59,8 @@ static enum spw_status set_sizes(struct spw_run *run, struct spw_error *error)
     }
     if (run->config.host_bytes == 0) {
         const uint64_t regions = run->config.machine.mem_bytes * run->device_count;
-        const uint64_t free_bytes = topology.free_bytes > regions ? topology.free_bytes - regions : 0;
+        const uint64_t free_bytes = topology.free_bytes > regions ? topology.free_bytes - regions
+                                                                  : 0;
         run->config.host_bytes = free_bytes / 5 * 4 / 4096 * 4096;
     }
     return SPW_OK;
@@ -70,8 +72,8 @@ static enum spw_status open_run(struct spw_run *run, struct spw_error *error)
     SPW_TRY(spw_gate_create(run->world, error, &run->gate));
     SPW_TRY(spw_home_create(run->world, run->config.host_bytes, run->config.guarded_homes, error,
                             &run->home));
-    SPW_TRY(spw_allocate(run->world, run->device_count + 1, sizeof *run->places, "the devices", error,
-                         &run->places));
+    SPW_TRY(spw_allocate(run->world, run->device_count + 1, sizeof *run->places, "the devices",
+                         error, &run->places));
     for (uint32_t i = 0; i < run->device_count; i++) {
         SPW_TRY(open_device(run, i, run->config.machine.mem_bytes, error));
     }
@@ -95,8 +97,8 @@ enum spw_status spw_run_create(const struct spw_world *world, const struct spw_r
     run->config = *config;
     run->device_count = config->machine.device_count;
     run->depth = config->prefetch == 0 ? 0 : COMMITTED_MAX - 1;
-    run->update_place =
-        config->update_place < 0 ? SPW_UPDATE_ON_CORES : (enum spw_update_place)config->update_place;
+    run->update_place = config->update_place < 0 ? SPW_UPDATE_ON_CORES
+                                                 : (enum spw_update_place)config->update_place;
     run->policy = spw_policy(config->policy);
     const enum spw_status status = open_run(run, error);
     if (status != SPW_OK) {
@@ -155,9 +157,10 @@ static struct spw_plan_options plan_options(const struct spw_run *run,
         .double_buffer = run->depth > 0,
         .least_memory = run->config.least_memory,
         .update_place = run->update_place,
-        .link_bytes_per_s =
-            caps->link_bytes_per_s != 0 ? caps->link_bytes_per_s : HOST_LINK_BYTES_PER_S,
-        .flops_per_s = caps->flops_per_s != 0 ? caps->flops_per_s : HOST_FLOPS_PER_S * caps->threads,
+        .link_bytes_per_s = caps->link_bytes_per_s != 0 ? caps->link_bytes_per_s
+                                                        : HOST_LINK_BYTES_PER_S,
+        .flops_per_s = caps->flops_per_s != 0 ? caps->flops_per_s
+                                              : HOST_FLOPS_PER_S * caps->threads,
         .measure = run->pilot != NULL ? spw_pilot_measure : NULL,
         .measure_context = run->pilot,
         .cuts = run->config.cuts,
@@ -204,20 +207,20 @@ enum spw_status spw_run_add(struct spw_run *run, const struct spw_job_config *co
     struct spw_job *job = NULL;
     SPW_TRY(make_room_for_job(run, &checked, error));
     SPW_TRY(spw_run_plan(run, &checked, error, &plan));
-    enum spw_status status = spw_job_create(run, run->world, &checked, plan,
-                                            (uint32_t)run->job_count, error, &job);
+    enum spw_status status =
+        spw_job_create(run, run->world, &checked, plan, (uint32_t)run->job_count, error, &job);
     if (status != SPW_OK) {
         spw_plan_destroy(plan);
         return status;
     }
     const uint64_t need = spw_job_home_bytes(job);
     if (need > run->config.host_bytes) {
-        status = SPW_FAIL(error, SPW_ERR_DOES_NOT_FIT,
-                          "job %s: its state and activations need %llu bytes of host memory, %llu more "
-                          "than the budget of %llu; raise resources.host_memory or lower batch",
-                          job->id, (unsigned long long)need,
-                          (unsigned long long)(need - run->config.host_bytes),
-                          (unsigned long long)run->config.host_bytes);
+        status = SPW_FAIL(
+            error, SPW_ERR_DOES_NOT_FIT,
+            "job %s: its state and activations need %llu bytes of host memory, %llu more "
+            "than the budget of %llu; raise resources.host_memory or lower batch",
+            job->id, (unsigned long long)need, (unsigned long long)(need - run->config.host_bytes),
+            (unsigned long long)run->config.host_bytes);
         spw_job_destroy(job);
         return status;
     }

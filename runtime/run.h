@@ -28,28 +28,28 @@ double spw_schedule_lr(const struct spw_schedule_config *schedule, double lr, ui
                        uint64_t steps);
 
 struct spw_job_config {
-    const char *id;                   /* "small-1"; copied */
-    const struct spw_graph *graph;    /* borrowed until the run is destroyed */
-    const struct spw_dataset *train;  /* borrowed */
-    const struct spw_dataset *valid;  /* borrowed, or NULL */
+    const char *id;                  /* "small-1"; copied */
+    const struct spw_graph *graph;   /* borrowed until the run is destroyed */
+    const struct spw_dataset *train; /* borrowed */
+    const struct spw_dataset *valid; /* borrowed, or NULL */
     struct spw_optimizer_config optimizer;
     struct spw_schedule_config schedule;
     double lr;
     uint64_t seed;
     bool shuffle;
-    int64_t batch;        /* items per step */
-    int64_t micro_batch;  /* items per pass */
+    int64_t batch;       /* items per step */
+    int64_t micro_batch; /* items per pass */
     int64_t grad_groups;
-    uint64_t max_steps;   /* 0: epochs */
+    uint64_t max_steps; /* 0: epochs */
     uint64_t epochs;
-    uint64_t eval_every;  /* steps; 0: only after the last */
+    uint64_t eval_every;   /* steps; 0: only after the last */
     uint64_t eval_batches; /* 0: all */
     /* Micro-batches per unit; 0: the whole group. Tests of unit ranges. */
     int64_t unit_micro_batches;
 };
 
 enum spw_job_state {
-    SPW_JOB_WAITING,  /* owns nothing yet */
+    SPW_JOB_WAITING, /* owns nothing yet */
     SPW_JOB_RUNNING,
     SPW_JOB_DONE,
     SPW_JOB_FAILED,
@@ -57,37 +57,43 @@ enum spw_job_state {
 };
 
 struct spw_step_result {
-    uint64_t step;     /* from 1 */
-    double loss;       /* mean over the batch, before the update */
-    double grad_norm;  /* before clipping */
+    uint64_t step;    /* from 1 */
+    double loss;      /* mean over the batch, before the update */
+    double grad_norm; /* before clipping */
     double lr;
-    uint64_t items;    /* of the batch */
-    uint64_t end_ns;   /* world's clock */
+    uint64_t items;  /* of the batch */
+    uint64_t end_ns; /* world's clock */
 };
 
 struct spw_eval_result {
-    uint64_t step;     /* after which update */
-    double loss;       /* mean over all rows */
-    double accuracy;   /* correct rows / rows */
+    uint64_t step;   /* after which update */
+    double loss;     /* mean over all rows */
+    double accuracy; /* correct rows / rows */
     uint64_t rows;
     uint64_t end_ns;
 };
 
 struct spw_job_status {
     enum spw_job_state state;
-    uint64_t step, steps;       /* finished, planned */
+    uint64_t step, steps; /* finished, planned */
     double last_loss;
     double best_eval_loss, best_accuracy; /* NaN before the first */
     double last_eval_loss, last_accuracy;
-    uint64_t items_done;        /* trained on */
+    uint64_t items_done; /* trained on */
     uint64_t started_ns, ended_ns;
-    uint64_t busy_ns;           /* of compute, all devices and host cores */
-    struct spw_error error;     /* why it failed */
+    uint64_t busy_ns;       /* of compute, all devices and host cores */
+    struct spw_error error; /* why it failed */
 };
 
 /* ---- the run ---- */
 
-enum spw_policy_name { SPW_POLICY_LRTF, SPW_POLICY_FIFO, SPW_POLICY_RANDOM, SPW_POLICY_SERIAL, SPW_POLICY_REPLAY };
+enum spw_policy_name {
+    SPW_POLICY_LRTF,
+    SPW_POLICY_FIFO,
+    SPW_POLICY_RANDOM,
+    SPW_POLICY_SERIAL,
+    SPW_POLICY_REPLAY
+};
 
 struct spw_job;
 struct spw_run;
@@ -95,11 +101,11 @@ struct spw_run;
 /* One decision, as logged and replayed. */
 struct spw_decision {
     uint64_t sequence;
-    uint32_t device;      /* index; device_count: the host cores */
-    uint32_t job;         /* index in order of adding */
+    uint32_t device; /* index; device_count: the host cores */
+    uint32_t job;    /* index in order of adding */
     uint32_t group;
     enum spw_unit_kind kind;
-    int32_t shard;        /* or weight block */
+    int32_t shard; /* or weight block */
     uint64_t step;
     int64_t first_micro_batch, micro_batches;
 };
@@ -109,7 +115,7 @@ struct spw_span {
     uint32_t device;
     enum spw_queue queue;
     uint64_t start_ns, end_ns;
-    uint64_t bytes;              /* copies */
+    uint64_t bytes; /* copies */
     uint32_t job, group;
     enum spw_unit_kind kind;
     int32_t shard;
@@ -123,7 +129,8 @@ struct spw_run_events {
     void (*step)(void *self, struct spw_job *job, const struct spw_step_result *result);
     void (*eval)(void *self, struct spw_job *job, const struct spw_eval_result *result);
     /* WAITING -> RUNNING -> DONE | FAILED | CANCELLED. On DONE the weights can still be read with
-     * spw_job_read(); afterwards the job's homes are freed. A failure returned here fails the job. */
+     * spw_job_read(); afterwards the job's homes are freed. A failure returned here fails the job.
+     */
     enum spw_status (*state)(void *self, struct spw_job *job, enum spw_job_state state,
                              struct spw_error *error);
     void (*decision)(void *self, const struct spw_decision *decision);
@@ -135,21 +142,21 @@ struct spw_run_events {
 struct spw_run_config {
     struct spw_machine machine;
     enum spw_policy_name policy;
-    uint64_t policy_seed;               /* random */
-    const struct spw_decision *replay;  /* borrowed; SPW_POLICY_REPLAY */
+    uint64_t policy_seed;              /* random */
+    const struct spw_decision *replay; /* borrowed; SPW_POLICY_REPLAY */
     uint64_t replay_count;
-    uint64_t host_bytes;                /* budget for homes; 0: 80 % of what is free */
-    int32_t prefetch;                   /* units staged ahead per device: 0 or 1; -1: default, 1 */
-    int32_t update_place;               /* enum spw_update_place; -1: default */
-    int32_t keep;                       /* as spw_plan_options.keep; -1: planner chooses */
-    bool least_memory;                  /* plans cut as fine as helps */
-    const int32_t *cuts;                /* tests: forced cuts for every job */
+    uint64_t host_bytes;  /* budget for homes; 0: 80 % of what is free */
+    int32_t prefetch;     /* units staged ahead per device: 0 or 1; -1: default, 1 */
+    int32_t update_place; /* enum spw_update_place; -1: default */
+    int32_t keep;         /* as spw_plan_options.keep; -1: planner chooses */
+    bool least_memory;    /* plans cut as fine as helps */
+    const int32_t *cuts;  /* tests: forced cuts for every job */
     int32_t cut_count;
-    bool no_residency;                  /* tests: drop every block after its unit */
+    bool no_residency; /* tests: drop every block after its unit */
     bool reference_kernels;
-    bool guarded_homes;                 /* tests */
-    bool poison;                        /* tests: freed extents become NaN */
-    bool pilot;                         /* measure op times before planning */
+    bool guarded_homes; /* tests */
+    bool poison;        /* tests: freed extents become NaN */
+    bool pilot;         /* measure op times before planning */
     struct spw_run_events events;
     struct spw_log log;
 };
@@ -170,9 +177,9 @@ enum spw_status spw_run_least_memory(struct spw_run *run, const struct spw_job_c
 enum spw_status spw_run_add(struct spw_run *run, const struct spw_job_config *config,
                             struct spw_error *error, struct spw_job **out);
 
-/* Trains all jobs to the end. SPW_OK when no job is left, whatever became of each; SPW_ERR_CANCELLED
- * after spw_run_interrupt(); other statuses are faults of the run itself. May be called again after
- * adding jobs. */
+/* Trains all jobs to the end. SPW_OK when no job is left, whatever became of each;
+ * SPW_ERR_CANCELLED after spw_run_interrupt(); other statuses are faults of the run itself. May be
+ * called again after adding jobs. */
 enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error);
 /* Asks the executor to stop soon. Async-signal-safe. */
 void spw_run_interrupt(struct spw_run *run);
@@ -199,17 +206,17 @@ enum spw_status spw_job_read(const struct spw_job *job, enum spw_job_array array
 
 struct spw_device_stats {
     char name[32];
-    uint64_t wall_ns;           /* since spw_run_execute() began */
-    uint64_t compute_ns;        /* compute queue busy */
-    uint64_t waiting_copy_ns;   /* idle with a unit chosen, whose copies had not come */
-    uint64_t waiting_work_ns;   /* idle with no unit chosen */
+    uint64_t wall_ns;         /* since spw_run_execute() began */
+    uint64_t compute_ns;      /* compute queue busy */
+    uint64_t waiting_copy_ns; /* idle with a unit chosen, whose copies had not come */
+    uint64_t waiting_work_ns; /* idle with no unit chosen */
     uint64_t units, evictions;
-    uint64_t job_switches;      /* units whose job differs from the unit before */
+    uint64_t job_switches; /* units whose job differs from the unit before */
     uint64_t bytes_in, bytes_out;
     uint64_t bytes_in_kind[4], bytes_out_kind[4]; /* weights, gradients, moments, packs */
     uint64_t region_bytes, peak_bytes;
     /* now, for progress displays */
-    int32_t job;                /* index, -1: none */
+    int32_t job; /* index, -1: none */
     enum spw_unit_kind kind;
     int32_t shard;
 };
@@ -220,7 +227,7 @@ void spw_run_device_stats(const struct spw_run *run, uint32_t index, struct spw_
 struct spw_run_stats {
     uint64_t home_bytes, home_peak_bytes;
     uint64_t decisions;
-    uint64_t decide_ns;         /* spent deciding, reserving, evicting, enqueuing */
+    uint64_t decide_ns; /* spent deciding, reserving, evicting, enqueuing */
     uint64_t wall_ns;
 };
 void spw_run_stats(const struct spw_run *run, struct spw_run_stats *out);

@@ -1,9 +1,9 @@
 /* homes.c — a job's host memory: one range of exact size, carved into homes at admission.
  *
- * Layout, in order: weights, gradient accumulators, moments, spare slots, partial sums, packs, feeds.
- * Weights and moments have spare slots, so that a new version lands beside the old one and both are
- * whole until the switch; gradients and packs are rewritten in place, since they live within one
- * step. Tested by tests/runtime/test_job.c. */
+ * Layout, in order: weights, gradient accumulators, moments, spare slots, partial sums, packs,
+ * feeds. Weights and moments have spare slots, so that a new version lands beside the old one and
+ * both are whole until the switch; gradients and packs are rewritten in place, since they live
+ * within one step. Tested by tests/runtime/test_job.c. */
 #include "runtime/job/job.h"
 
 #include "base/assert.h"
@@ -109,7 +109,8 @@ enum spw_status spw_job_admit(struct spw_job *job, struct spw_home *home, uint32
     SPW_TRY(spw_home_take(home, spw_job_home_bytes(job), error, &range));
     struct spw_residence *copies = NULL;
     enum spw_status status = spw_allocate(job->world, (uint64_t)job->block_count * device_count,
-                                          sizeof *copies, "a job's residence table", error, &copies);
+                                          sizeof *copies, "a job's residence table", error,
+                                          &copies);
     if (status != SPW_OK) {
         spw_home_give_back(home, range);
         return status;

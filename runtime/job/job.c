@@ -11,13 +11,15 @@ static enum spw_status check_config(const struct spw_job_config *config, struct 
     const struct spw_graph *graph = config->graph;
     if (config->batch < 1 || config->micro_batch < 1 || config->grad_groups < 1) {
         return SPW_FAIL(error, SPW_ERR_ARGUMENT,
-                        "job %s: batch, micro_batch and grad_groups must be at least 1", config->id);
+                        "job %s: batch, micro_batch and grad_groups must be at least 1",
+                        config->id);
     }
     if (config->max_steps == 0 && config->epochs == 0) {
         return SPW_FAIL(error, SPW_ERR_ARGUMENT, "job %s: neither max_steps nor epochs is given",
                         config->id);
     }
-    bool same = data->is_tokens == (graph->input_dtype == SPW_I32) && data->rank == graph->input.rank;
+    bool same = data->is_tokens == (graph->input_dtype == SPW_I32) &&
+                data->rank == graph->input.rank;
     for (int64_t i = 0; same && i < data->rank; i++) {
         same = data->dim[i] == graph->input.dim[i];
     }
@@ -86,8 +88,9 @@ static enum spw_status make_blocks(struct spw_job *job, struct spw_error *error)
         *next = (struct spw_block){.kind = SPW_BLOCK_WEIGHTS};
         job->weights[b] = next++;
         for (int64_t i = 0; i < weight_block->uses * groups; i++) {
-            *next = (struct spw_block){
-                .kind = SPW_BLOCK_GRADS, .use = (int32_t)(i / groups), .group = (int32_t)(i % groups)};
+            *next = (struct spw_block){.kind = SPW_BLOCK_GRADS,
+                                       .use = (int32_t)(i / groups),
+                                       .group = (int32_t)(i % groups)};
             job->grads[b * job->accumulators_max + (uint64_t)i] = next++;
         }
         for (struct spw_block *block = job->weights[b]; block < next; block++) {
@@ -131,8 +134,10 @@ static enum spw_status make_landing(struct spw_job *job, struct spw_pack_home *p
 static enum spw_status make_packs(struct spw_job *job, struct spw_error *error)
 {
     const uint64_t shards = (uint64_t)job->plan->shard_count;
-    SPW_TRY(spw_allocate(job->world, shards, sizeof *job->cuts, "a job's packs", error, &job->cuts));
-    SPW_TRY(spw_allocate(job->world, shards, sizeof *job->kept, "a job's packs", error, &job->kept));
+    SPW_TRY(
+        spw_allocate(job->world, shards, sizeof *job->cuts, "a job's packs", error, &job->cuts));
+    SPW_TRY(
+        spw_allocate(job->world, shards, sizeof *job->kept, "a job's packs", error, &job->kept));
     for (uint64_t shard = 0; shard < shards; shard++) {
         SPW_TRY(make_landing(job, &job->cuts[shard], error));
         SPW_TRY(make_landing(job, &job->kept[shard], error));
@@ -153,8 +158,8 @@ static enum spw_status make_param_tables(struct spw_job *job, struct spw_error *
     SPW_TRY(spw_allocate(job->world, count, sizeof(void *), "a job's parameters", error,
                          &job->param_segment));
     for (uint64_t i = 0; i < count; i++) {
-        job->param_decays[i] =
-            !job->config.optimizer.decay_matrices_only || graph->params[i].shape.rank >= 2;
+        job->param_decays[i] = !job->config.optimizer.decay_matrices_only ||
+                               graph->params[i].shape.rank >= 2;
     }
     for (int32_t b = 0; b < job->plan->weight_block_count; b++) {
         const struct spw_weight_block *weight_block = &job->plan->weight_blocks[b];
@@ -173,8 +178,8 @@ static enum spw_status make_times(struct spw_job *job, struct spw_error *error)
     const uint32_t shards = (uint32_t)plan->shard_count;
     const uint64_t micro_batches = (uint64_t)plan->options.micro_batches;
     const uint32_t units = 2 * shards - 1;
-    SPW_TRY(spw_allocate(job->world, units, sizeof(uint64_t), "a job's times", error,
-                         &job->unit_ns));
+    SPW_TRY(
+        spw_allocate(job->world, units, sizeof(uint64_t), "a job's times", error, &job->unit_ns));
     SPW_TRY(spw_allocate(job->world, units + 1, sizeof(uint64_t), "a job's times", error,
                          &job->remaining_ns));
     for (uint32_t at = 0; at < units; at++) {
@@ -264,9 +269,20 @@ static void destroy_job(struct spw_job *job)
     spw_cursor_destroy(job->train_cursor);
     spw_cursor_destroy(job->valid_cursor);
     void *const tables[] = {
-        job->blocks,       job->weights,     job->grads,         job->moments, job->spares,
-        job->norms,        job->unit_ns,     job->reduce_offsets, job->chains, job->param_decays,
-        job->param_block,  job->remaining_ns, (void *)job->param_segment, job->id,
+        job->blocks,
+        job->weights,
+        job->grads,
+        job->moments,
+        job->spares,
+        job->norms,
+        job->unit_ns,
+        job->reduce_offsets,
+        job->chains,
+        job->param_decays,
+        job->param_block,
+        job->remaining_ns,
+        (void *)job->param_segment,
+        job->id,
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         spw_release(world, tables[i]);

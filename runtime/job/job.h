@@ -15,8 +15,8 @@
 #define SPW_SLOTS_MAX 8
 
 enum spw_job_phase {
-    SPW_PHASE_FEED,     /* waiting for the batch to be gathered */
-    SPW_PHASE_TRAIN,    /* chains of FORWARD and BACKWARD units */
+    SPW_PHASE_FEED,  /* waiting for the batch to be gathered */
+    SPW_PHASE_TRAIN, /* chains of FORWARD and BACKWARD units */
     SPW_PHASE_REDUCE,
     SPW_PHASE_UPDATE,
     SPW_PHASE_EVAL,     /* one chain of EVAL units */
@@ -24,7 +24,8 @@ enum spw_job_phase {
     SPW_PHASE_OVER,
 };
 
-/* Where a pack of one micro-batch stands: whether its home holds it, or which queue will bring it. */
+/* Where a pack of one micro-batch stands: whether its home holds it, or which queue will bring it.
+ */
 struct spw_landing {
     enum { SPW_NOT_MADE, SPW_IN_FLIGHT, SPW_LANDED } state;
     uint32_t device;
@@ -33,18 +34,18 @@ struct spw_landing {
 
 /* Packs of one kind for all micro-batches of a batch: homes side by side. */
 struct spw_pack_home {
-    void *home;            /* NULL if there are none */
-    uint64_t stride_bytes; /* per micro-batch */
+    void *home;                  /* NULL if there are none */
+    uint64_t stride_bytes;       /* per micro-batch */
     struct spw_landing *landing; /* [micro-batches] */
 };
 
 /* One gradient group's progress through its units of the present round. */
 struct spw_chain {
     int64_t first_micro_batch, micro_batches;
-    uint32_t units;     /* of this round */
-    uint32_t issued;    /* units handed to devices */
+    uint32_t units;  /* of this round */
+    uint32_t issued; /* units handed to devices */
     uint32_t completed;
-    uint32_t device;    /* that took the last issued one */
+    uint32_t device;      /* that took the last issued one */
     uint64_t ready_since; /* decision count when the next unit became ready */
 };
 
@@ -81,26 +82,26 @@ struct spw_job {
     enum spw_job_state state;
     enum spw_job_phase phase;
     struct spw_error error;
-    bool failing;            /* no more units; it ends when the last command is over, */
+    bool failing;               /* no more units; it ends when the last command is over, */
     enum spw_job_state ends_as; /* as this */
     uint32_t units_in_flight;
 
     /* Homes. */
-    struct spw_home *home;         /* NULL until admitted */
+    struct spw_home *home; /* NULL until admitted */
     void *home_range;
     struct spw_residence *residences; /* [block * device count + device] */
-    struct spw_block *blocks;      /* weights and accumulators of all weight blocks */
+    struct spw_block *blocks;         /* weights and accumulators of all weight blocks */
     uint32_t block_count;
-    struct spw_block **weights;    /* [weight block] */
-    struct spw_block **grads;      /* [weight block * accumulators_max + use * groups + group] */
+    struct spw_block **weights; /* [weight block] */
+    struct spw_block **grads;   /* [weight block * accumulators_max + use * groups + group] */
     uint32_t accumulators_max;
-    void **moments;                /* [weight block * 2 + moment] */
-    struct spw_spare *spares;      /* free slots by size */
+    void **moments;           /* [weight block * 2 + moment] */
+    struct spw_spare *spares; /* free slots by size */
     uint32_t spare_count;
-    void **norms;                  /* [weight block]: home of its fp64 partial sums */
-    uint64_t *reduce_offsets;      /* of REDUCE works under way: [slot * accumulators + i] */
-    struct spw_pack_home *cuts;    /* [shard], [0] unused */
-    struct spw_pack_home *kept;    /* [shard] */
+    void **norms;               /* [weight block]: home of its fp64 partial sums */
+    uint64_t *reduce_offsets;   /* of REDUCE works under way: [slot * accumulators + i] */
+    struct spw_pack_home *cuts; /* [shard], [0] unused */
+    struct spw_pack_home *kept; /* [shard] */
     struct spw_pack_home gradients[2];
     struct spw_pack_home losses;
     struct spw_feed feeds[2];
@@ -114,12 +115,12 @@ struct spw_job {
     struct spw_cursor *valid_cursor;
 
     /* Progress. */
-    struct spw_round now;    /* the present round */
-    uint64_t round;          /* its number, from 0: feeds[round % 2] is its data */
-    uint32_t gathers;        /* under way */
-    int64_t items;           /* of the present round */
-    int64_t micro_batches;   /* of the present round */
-    struct spw_chain *chains; /* [grad_groups] */
+    struct spw_round now;                   /* the present round */
+    uint64_t round;                         /* its number, from 0: feeds[round % 2] is its data */
+    uint32_t gathers;                       /* under way */
+    int64_t items;                          /* of the present round */
+    int64_t micro_batches;                  /* of the present round */
+    struct spw_chain *chains;               /* [grad_groups] */
     uint32_t block_issued, block_completed; /* weight blocks of REDUCE or UPDATE */
     struct spw_update_scalars scalars[2];
     double lr;
@@ -130,8 +131,8 @@ struct spw_job {
     uint64_t steps_done;
 
     /* Times, estimates in nanoseconds for a full batch. */
-    uint64_t *unit_ns;       /* [2 * shards - 1] by position in the chain */
-    uint64_t *remaining_ns;  /* suffix sums of unit_ns, one more entry, 0 at the end */
+    uint64_t *unit_ns;      /* [2 * shards - 1] by position in the chain */
+    uint64_t *remaining_ns; /* suffix sums of unit_ns, one more entry, 0 at the end */
     uint64_t update_ns, step_ns, eval_ns;
 
     /* For reports. */

@@ -1,4 +1,5 @@
-/* schedule_lr.c — the learning rate as a function of the step. Tested by tests/runtime/test_job.c. */
+/* schedule_lr.c — the learning rate as a function of the step. Tested by tests/runtime/test_job.c.
+ */
 #include "runtime/run.h"
 
 #include "base/assert.h"
@@ -14,7 +15,8 @@ double spw_schedule_lr(const struct spw_schedule_config *schedule, double lr, ui
     if (step <= warmup) {
         return lr * (double)step / (double)warmup;
     }
-    /* `at` in [0, 1] is how far the decay has come: 0 right after the warm-up, 1 at the last step. */
+    /* `at` in [0, 1] is how far the decay has come: 0 right after the warm-up, 1 at the last step.
+     */
     uint64_t begin = warmup + 1;
     if (schedule->name == SPW_LR_WSD) {
         uint64_t decay = schedule->decay_steps != 0 ? schedule->decay_steps : (steps + 9) / 10;

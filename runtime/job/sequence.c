@@ -87,8 +87,8 @@ bool spw_job_chains_done(const struct spw_job *job)
     return true;
 }
 
-/* Units from chain position `at` of a range to the next use of `shard`, or UINT64_MAX if the range has
- * no more use for it. */
+/* Units from chain position `at` of a range to the next use of `shard`, or UINT64_MAX if the range
+ * has no more use for it. */
 static uint64_t until_in_range(const struct spw_job *job, uint32_t at, int32_t shard)
 {
     const uint32_t forward = (uint32_t)shard; /* for the last shard this is its only unit */
@@ -108,7 +108,8 @@ static uint64_t units_until_shard(const struct spw_job *job, const struct spw_ch
     if (job->phase == SPW_PHASE_TRAIN) {
         const uint32_t length = chain_length(job);
         const uint32_t at = chain->issued % length;
-        const uint64_t here = chain->issued < chain->units ? until_in_range(job, at, shard) : UINT64_MAX;
+        const uint64_t here = chain->issued < chain->units ? until_in_range(job, at, shard)
+                                                           : UINT64_MAX;
         if (here != UINT64_MAX) {
             return here;
         }

@@ -1,5 +1,6 @@
-/* step.c — what happens between units: losses and norms are summed in their canonical order, scalars
- * of the update are computed once, new versions are committed. Tested by tests/runtime/test_run*.c. */
+/* step.c — what happens between units: losses and norms are summed in their canonical order,
+ * scalars of the update are computed once, new versions are committed. Tested by
+ * tests/runtime/test_run*.c. */
 #include "runtime/job/job.h"
 
 #include "base/assert.h"
@@ -46,10 +47,11 @@ static enum spw_status sum_norm(struct spw_job *job)
             sum += partials[segment->norm_offset + chunk];
         }
         if (!isfinite(sum)) {
-            return SPW_FAIL(&job->error, SPW_ERR_NUMERIC,
-                            "trial %s, step %llu: the gradient of parameter %s is not finite, though "
-                            "the loss is (%g); lower lr or set grad_clip",
-                            job->id, (unsigned long long)job->now.step, graph->params[i].name, job->loss);
+            return SPW_FAIL(
+                &job->error, SPW_ERR_NUMERIC,
+                "trial %s, step %llu: the gradient of parameter %s is not finite, though "
+                "the loss is (%g); lower lr or set grad_clip",
+                job->id, (unsigned long long)job->now.step, graph->params[i].name, job->loss);
         }
     }
     job->norm = sqrt(sum);

@@ -101,8 +101,8 @@ static void unpin(struct spw_residency *residency, struct spw_residence *copy)
     count_evictable(residency, copy, before);
 }
 
-/* Order of eviction: furthest next use first, then the higher job, then the higher block, so that the
- * choice never depends on the list's order. */
+/* Order of eviction: furthest next use first, then the higher job, then the higher block, so that
+ * the choice never depends on the list's order. */
 static bool goes_before(const struct spw_block *a, uint64_t a_next, const struct spw_block *b,
                         uint64_t b_next)
 {
@@ -120,8 +120,7 @@ static bool evict_one(struct spw_residency *residency, spw_next_use_fn next_use,
 {
     struct spw_block *victim = NULL;
     uint64_t victim_next = 0;
-    SPW_LIST_EACH(item, &residency->resident)
-    {
+    SPW_LIST_EACH (item, &residency->resident) {
         struct spw_residence *copy = spw_container_of(item, struct spw_residence, link);
         if (!is_evictable(copy)) {
             continue;
@@ -178,8 +177,8 @@ static bool try_reserve(struct spw_residency *residency, struct spw_reservation 
     bool ok = true;
     bool have_work = false;
     if (reservation->work_bytes > 0) {
-        have_work = make_room(residency, reservation->work_bytes, next_use, context,
-                              &reservation->work);
+        have_work =
+            make_room(residency, reservation->work_bytes, next_use, context, &reservation->work);
         ok = have_work;
     }
     uint32_t placed = 0;
@@ -235,8 +234,8 @@ enum spw_status spw_residency_reserve(struct spw_residency *residency,
                                       struct spw_reservation *reservation, bool alone,
                                       spw_next_use_fn next_use, void *context)
 {
-    const uint64_t region_bytes =
-        residency->device->caps.region_bytes & ~(uint64_t)(SPW_DEVICE_ALIGNMENT - 1);
+    const uint64_t region_bytes = residency->device->caps.region_bytes &
+                                  ~(uint64_t)(SPW_DEVICE_ALIGNMENT - 1);
     if (!could_fit(residency, reservation, region_bytes)) {
         return SPW_PENDING;
     }
@@ -246,7 +245,8 @@ enum spw_status spw_residency_reserve(struct spw_residency *residency,
     if (!alone) {
         return SPW_PENDING;
     }
-    /* Fragments: with nothing else held here, an empty region takes the unit, as the plan proved. */
+    /* Fragments: with nothing else held here, an empty region takes the unit, as the plan proved.
+     */
     for (uint32_t i = 0; i < reservation->block_count; i++) {
         struct spw_residence *copy = copy_of(residency, reservation->blocks[i]);
         if (copy->pins == 0 && copy->state == SPW_RESIDENCE_CLEAN) {

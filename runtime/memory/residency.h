@@ -1,14 +1,14 @@
 /* residency.h — which blocks are on which device: reservation, pins, eviction.
  *
- * A block is a persistent byte range of a job (weights or a gradient accumulator of one weight block)
- * whose truth is its home. A device holds copies:
+ * A block is a persistent byte range of a job (weights or a gradient accumulator of one weight
+ * block) whose truth is its home. A device holds copies:
  *
  *     ABSENT --reserve, load--> LOADING --landed--> CLEAN --evict, or newer version--> ABSENT
  *     ABSENT --reserve, fresh-> DIRTY --written home--> CLEAN
  *     CLEAN  --a unit changes it--> DIRTY
  *
- * Only CLEAN, unpinned copies are ever dropped, so eviction never writes. A unit reserves everything
- * at once or nothing. Not thread-safe: the executor is the sole caller. Tested by
+ * Only CLEAN, unpinned copies are ever dropped, so eviction never writes. A unit reserves
+ * everything at once or nothing. Not thread-safe: the executor is the sole caller. Tested by
  * tests/runtime/test_residency.c. */
 #ifndef SPW_RUNTIME_MEMORY_RESIDENCY_H
 #define SPW_RUNTIME_MEMORY_RESIDENCY_H
@@ -41,15 +41,15 @@ enum spw_block_kind { SPW_BLOCK_WEIGHTS, SPW_BLOCK_GRADS };
 
 struct spw_block {
     struct spw_job *job;
-    uint32_t job_index;         /* in order of adding: ties are broken by it */
+    uint32_t job_index; /* in order of adding: ties are broken by it */
     enum spw_block_kind kind;
     int32_t weight_block;
-    int32_t use;                /* GRADS: accumulator's use, */
-    int32_t group;              /* and group */
+    int32_t use;   /* GRADS: accumulator's use, */
+    int32_t group; /* and group */
     uint64_t bytes;
-    void *home;                 /* current home slot; changes when a new version is committed */
-    uint64_t version;           /* committed versions so far */
-    struct spw_residence *at;   /* [device count] */
+    void *home;               /* current home slot; changes when a new version is committed */
+    uint64_t version;         /* committed versions so far */
+    struct spw_residence *at; /* [device count] */
 };
 
 struct spw_residency {
@@ -73,8 +73,8 @@ void spw_residency_deinit(struct spw_residency *residency);
 struct spw_reservation {
     struct spw_block *blocks[SPW_RESERVE_BLOCKS_MAX];
     uint32_t block_count;
-    uint64_t work_bytes;       /* ring, scratch and partial sums in one range; may be 0 */
-    struct spw_extent work;    /* filled */
+    uint64_t work_bytes;    /* ring, scratch and partial sums in one range; may be 0 */
+    struct spw_extent work; /* filled */
     /* Filled: blocks[i] was ABSENT and now has room; the caller loads it or marks it fresh. */
     bool is_new[SPW_RESERVE_BLOCKS_MAX];
 };

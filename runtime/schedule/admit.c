@@ -19,7 +19,8 @@ static void add_count(int64_t counts[COUNTS_MAX], int *used, int64_t count)
     }
 }
 
-/* Micro-batch sizes that can occur: full ones, and the rests of full and of an epoch's last batches. */
+/* Micro-batch sizes that can occur: full ones, and the rests of full and of an epoch's last
+ * batches. */
 static int item_counts(const struct spw_job *job, int64_t counts[COUNTS_MAX])
 {
     const int64_t size = job->config.micro_batch;

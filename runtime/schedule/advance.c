@@ -18,7 +18,8 @@ static void drop_copies(struct spw_run *run, struct spw_job *job)
 static enum spw_status announce(struct spw_run *run, struct spw_job *job)
 {
     const struct spw_run_events *events = &run->config.events;
-    return events->state == NULL ? SPW_OK : events->state(events->self, job, job->state, &job->error);
+    return events->state == NULL ? SPW_OK
+                                 : events->state(events->self, job, job->state, &job->error);
 }
 
 static void end_job(struct spw_run *run, struct spw_job *job, enum spw_job_state state)
@@ -160,8 +161,8 @@ static void begin_round(struct spw_run *run, struct spw_job *job)
     }
 }
 
-/* The loss is not finite: run the forward ops of the first bad micro-batch again, looking for the one
- * that made the number. The weights are still those of this step. */
+/* The loss is not finite: run the forward ops of the first bad micro-batch again, looking for the
+ * one that made the number. The weights are still those of this step. */
 static void begin_diagnosis(struct spw_job *job)
 {
     const int64_t micro_batch = job->bad_micro_batch;

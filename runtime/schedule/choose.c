@@ -15,7 +15,8 @@ static bool is_update_place(const struct spw_run *run, const struct spw_place *p
     return place->is_cores == on_cores;
 }
 
-static const struct spw_unit_plan *plan_of(const struct spw_job *job, const struct spw_unit_key *key)
+static const struct spw_unit_plan *plan_of(const struct spw_job *job,
+                                           const struct spw_unit_key *key)
 {
     const struct spw_plan *plan = job->plan;
     switch (key->kind) {
@@ -34,8 +35,8 @@ static const struct spw_unit_plan *plan_of(const struct spw_job *job, const stru
     return NULL;
 }
 
-/* May the chain's next unit be promised to `place`? Ready: all before it have completed. Staged: the
- * one before it is still on this very place, so that their commands order each other. */
+/* May the chain's next unit be promised to `place`? Ready: all before it have completed. Staged:
+ * the one before it is still on this very place, so that their commands order each other. */
 static bool chain_offers(const struct spw_run *run, const struct spw_job *job, uint32_t group,
                          const struct spw_place *place, bool *staged)
 {
@@ -124,8 +125,7 @@ static void offer(struct spw_run *run, uint32_t *count, const struct spw_place *
         for (uint32_t group = 0; !place->is_cores && group < job->config.grad_groups; group++) {
             bool staged = false;
             if (chain_offers(run, job, group, place, &staged)) {
-                const struct spw_unit_key key =
-                    spw_job_unit(job, group, job->chains[group].issued);
+                const struct spw_unit_key key = spw_job_unit(job, group, job->chains[group].issued);
                 add_candidate(run, count, place, job, group, &key, staged);
             }
         }
@@ -253,7 +253,7 @@ bool spw_executor_choose(struct spw_run *run, struct spw_place *place)
             .sequence = run->decisions,
             .seed = run->config.policy_seed,
             .expected = run->config.policy == SPW_POLICY_REPLAY ? expected_decision(run, place)
-                                                                 : NULL,
+                                                                : NULL,
         };
         const int32_t choice = count > 0 ? run->policy(&view) : -1;
         if (choice < 0) {

@@ -1,4 +1,5 @@
-/* executor.c — the loop: finished commands, jobs moved on, choices, commands; then sleep at the gate.
+/* executor.c — the loop: finished commands, jobs moved on, choices, commands; then sleep at the
+ * gate.
  *
  * Single-threaded: everything it owns needs no lock. Devices work behind their queues. Tested by
  * tests/runtime/test_run*.c. */

@@ -1,7 +1,8 @@
 /* executor.h — the executor's own state: places, committed units, commands under way.
  *
- * One loop (executor.c): take finished commands (finish.c), move jobs on (advance.c), let the policy
- * choose (choose.c), reserve and enqueue (issue.c), sleep at the gate. Internal to the runtime. */
+ * One loop (executor.c): take finished commands (finish.c), move jobs on (advance.c), let the
+ * policy choose (choose.c), reserve and enqueue (issue.c), sleep at the gate. Internal to the
+ * runtime. */
 #ifndef SPW_RUNTIME_SCHEDULE_EXECUTOR_H
 #define SPW_RUNTIME_SCHEDULE_EXECUTOR_H
 
@@ -11,13 +12,13 @@
 #include <signal.h>
 
 enum {
-    COMMITTED_MAX = 2,     /* the unit that runs, and one staged behind it */
-    COMMAND_RING = 2048,   /* commands under way per queue: more than any device queues */
+    COMMITTED_MAX = 2,   /* the unit that runs, and one staged behind it */
+    COMMAND_RING = 2048, /* commands under way per queue: more than any device queues */
 };
 
 enum spw_command_what {
-    SPW_COMMAND_LOAD,   /* a block comes in */
-    SPW_COMMAND_IN,     /* packs or pieces of one micro-batch come in */
+    SPW_COMMAND_LOAD, /* a block comes in */
+    SPW_COMMAND_IN,   /* packs or pieces of one micro-batch come in */
     SPW_COMMAND_WORK,
     SPW_COMMAND_OUT,    /* packs or pieces of one micro-batch go home */
     SPW_COMMAND_FINAL,  /* gradients and partial sums go home */
@@ -28,15 +29,20 @@ struct spw_unit;
 
 struct spw_command {
     enum spw_command_what what;
-    struct spw_unit *unit;     /* NULL for GATHER */
-    struct spw_block *block;   /* LOAD, FINAL */
-    struct spw_job *job;       /* GATHER */
-    int64_t index;             /* micro-batch, piece, or feed */
+    struct spw_unit *unit;   /* NULL for GATHER */
+    struct spw_block *block; /* LOAD, FINAL */
+    struct spw_job *job;     /* GATHER */
+    int64_t index;           /* micro-batch, piece, or feed */
     uint64_t bytes;
 };
 
 /* Bytes copied, by what they are. */
-enum spw_traffic_kind { SPW_TRAFFIC_WEIGHTS, SPW_TRAFFIC_GRADS, SPW_TRAFFIC_MOMENTS, SPW_TRAFFIC_PACKS };
+enum spw_traffic_kind {
+    SPW_TRAFFIC_WEIGHTS,
+    SPW_TRAFFIC_GRADS,
+    SPW_TRAFFIC_MOMENTS,
+    SPW_TRAFFIC_PACKS
+};
 
 struct spw_unit {
     struct spw_job *job;
@@ -44,21 +50,21 @@ struct spw_unit {
     struct spw_unit_key key;
     const struct spw_unit_plan *plan;
     bool in_use, reserved, failed;
-    bool all_issued;       /* every command has been enqueued */
+    bool all_issued; /* every command has been enqueued */
     struct spw_error error;
     struct spw_reservation reservation;
     uint32_t loads_issued;
     uint64_t binding_offset[SPW_BINDINGS_MAX]; /* of slot 0 where a binding lies in a slot */
     uint64_t slot_bytes;
     uint32_t slots;
-    int64_t count, issued; /* micro-batches or pieces */
+    int64_t count, issued;       /* micro-batches or pieces */
     bool in_issued, work_issued; /* of the next one */
-    uint32_t finals_issued; /* bindings looked at for write-back after the last micro-batch */
-    uint32_t outstanding;  /* commands under way */
-    uint64_t in_ticket;    /* latest */
+    uint32_t finals_issued;      /* bindings looked at for write-back after the last micro-batch */
+    uint32_t outstanding;        /* commands under way */
+    uint64_t in_ticket;          /* latest */
     uint64_t work_ticket[SPW_SLOTS_MAX], out_ticket[SPW_SLOTS_MAX];
     void *update_weights, *update_moments[2]; /* spare slots being filled */
-    bool weights_here, grads_here; /* UPDATE works on the resident copies */
+    bool weights_here, grads_here;            /* UPDATE works on the resident copies */
     uint64_t chosen_ns;
 };
 
@@ -70,10 +76,10 @@ struct spw_place {
     struct spw_unit units[COMMITTED_MAX];
     struct spw_unit *committed[COMMITTED_MAX]; /* oldest first */
     uint32_t committed_count;
-    bool blocked;       /* a reservation failed and nothing has been given back since */
+    bool blocked; /* a reservation failed and nothing has been given back since */
     struct spw_command *ring[SPW_QUEUE_COUNT];
     uint64_t tickets[SPW_QUEUE_COUNT]; /* last one enqueued */
-    uint64_t replay_at; /* next decision of the log to look at */
+    uint64_t replay_at;                /* next decision of the log to look at */
     /* statistics */
     uint64_t compute_end_ns; /* of the last finished work */
     struct spw_device_stats stats;
@@ -93,18 +99,18 @@ struct spw_run {
 
     struct spw_job **jobs;
     uint64_t job_count, job_capacity;
-    uint64_t first_live;      /* jobs before it are over */
-    uint64_t next_admission;  /* jobs from here on have not been admitted */
+    uint64_t first_live;     /* jobs before it are over */
+    uint64_t next_admission; /* jobs from here on have not been admitted */
     uint64_t running_jobs;
     struct spw_candidate *candidates;
     uint64_t candidate_capacity;
-    struct spw_pilot *pilot;  /* measured op times; see pilot.h */
+    struct spw_pilot *pilot; /* measured op times; see pilot.h */
     volatile sig_atomic_t interrupted;
-    bool stops_pending;       /* a job was stopped since the loop last looked */
+    bool stops_pending; /* a job was stopped since the loop last looked */
 
     uint64_t decisions;
     uint64_t begun_ns, wall_ns, next_tick_ns;
-    uint64_t active_ns;       /* the executor's own time, callbacks and admissions apart */
+    uint64_t active_ns; /* the executor's own time, callbacks and admissions apart */
 };
 
 /* pilot.c: measures op times on a lane of its own, as the planner asks for them. */

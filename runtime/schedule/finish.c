@@ -21,7 +21,8 @@ struct spw_block *spw_executor_total(const struct spw_job *job, int32_t weight_b
 
 /* ---- the end of a unit ---- */
 
-static void drop_everywhere(struct spw_run *run, const struct spw_place *but, struct spw_block *block)
+static void drop_everywhere(struct spw_run *run, const struct spw_place *but,
+                            struct spw_block *block)
 {
     for (uint32_t i = 0; i < run->device_count; i++) {
         if (&run->places[i] != but) {
@@ -51,7 +52,8 @@ static void return_spares(struct spw_unit *unit)
     }
 }
 
-static void finish_update(struct spw_run *run, struct spw_place *place, struct spw_unit *unit, bool ok)
+static void finish_update(struct spw_run *run, struct spw_place *place, struct spw_unit *unit,
+                          bool ok)
 {
     struct spw_job *job = unit->job;
     struct spw_block *weights = job->weights[unit->key.shard];
@@ -64,7 +66,8 @@ static void finish_update(struct spw_run *run, struct spw_place *place, struct s
     drop_accumulators(run, job, unit->key.shard);
 }
 
-/* Accumulators are of no more use on a device if UPDATE runs elsewhere; half-made ones never are. */
+/* Accumulators are of no more use on a device if UPDATE runs elsewhere; half-made ones never are.
+ */
 static void finish_backward(struct spw_run *run, struct spw_place *place, struct spw_block **blocks,
                             uint32_t count, const struct spw_unit_key *key, bool ok)
 {
@@ -145,7 +148,8 @@ void spw_executor_retire(struct spw_run *run, struct spw_place *place, struct sp
 
 /* ---- failures ---- */
 
-static void record_failure(struct spw_run *run, struct spw_unit *unit, const struct spw_record *record)
+static void record_failure(struct spw_run *run, struct spw_unit *unit,
+                           const struct spw_record *record)
 {
     struct spw_job *job = unit->job;
     const struct spw_graph *graph = job->config.graph;
@@ -155,10 +159,11 @@ static void record_failure(struct spw_run *run, struct spw_unit *unit, const str
     const unsigned long long step = (unsigned long long)job->now.step;
     unit->failed = true;
     if (record->status == SPW_ERR_NUMERIC) {
-        (void)SPW_FAIL_NATIVE(&job->error, SPW_ERR_NUMERIC, record->native,
-                              "trial %s, step %llu: the loss is not finite; the first output that is "
-                              "not is that of op %s (%s); lower lr or set grad_clip",
-                              job->id, step, known ? node->name : "?", op);
+        (void)SPW_FAIL_NATIVE(
+            &job->error, SPW_ERR_NUMERIC, record->native,
+            "trial %s, step %llu: the loss is not finite; the first output that is "
+            "not is that of op %s (%s); lower lr or set grad_clip",
+            job->id, step, known ? node->name : "?", op);
     } else {
         (void)SPW_FAIL_NATIVE(&job->error, record->status, record->native,
                               "trial %s, step %llu: op %s (%s) failed: %s", job->id, step,
@@ -169,7 +174,8 @@ static void record_failure(struct spw_run *run, struct spw_unit *unit, const str
 
 /* ---- statistics ---- */
 
-/* The gap before a work is waiting for work while no unit was chosen, and waiting for copies after. */
+/* The gap before a work is waiting for work while no unit was chosen, and waiting for copies after.
+ */
 static void count_work(struct spw_place *place, const struct spw_unit *unit,
                        const struct spw_record *record)
 {

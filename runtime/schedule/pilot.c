@@ -78,8 +78,8 @@ static enum spw_status lay_out(const struct spw_pilot *pilot, const struct spw_o
     const uint64_t rows = (uint64_t)(items * spw_shape_rows(&desc->in));
     uint64_t workspace = 0;
     SPW_TRY(spw_op_workspace_bytes(desc, items, pass, pilot->threads, NULL, &workspace));
-    *call = (struct spw_call){.desc = desc, .items = items, .flags = SPW_CALL_TRAINING,
-                              .step = 1, .loss_scale = 1.0F};
+    *call = (struct spw_call){
+        .desc = desc, .items = items, .flags = SPW_CALL_TRAINING, .step = 1, .loss_scale = 1.0F};
     for (int i = 0; i < spw_op_inputs(desc->op); i++) {
         call->x[i] = operand(operands, in);
         call->dx[i] = operand(operands, in);

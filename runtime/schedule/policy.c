@@ -6,8 +6,8 @@
 #include <string.h>
 
 /* Sharded-LRTF: the job with the longest remaining time, the rest of its present batch included
- * (Hydra, arXiv 2110.08633, Algorithm 2); ties go to the unit with more bytes on the device already,
- * then to the older job. */
+ * (Hydra, arXiv 2110.08633, Algorithm 2); ties go to the unit with more bytes on the device
+ * already, then to the older job. */
 static int32_t choose_lrtf(const struct spw_view *view)
 {
     int32_t best = -1;
@@ -69,8 +69,10 @@ static const struct {
     const char *text;
     spw_policy_fn choose;
 } POLICIES[] = {
-    [SPW_POLICY_LRTF] = {"lrtf", choose_lrtf},       [SPW_POLICY_FIFO] = {"fifo", choose_fifo},
-    [SPW_POLICY_RANDOM] = {"random", choose_random}, [SPW_POLICY_SERIAL] = {"serial", choose_serial},
+    [SPW_POLICY_LRTF] = {"lrtf", choose_lrtf},
+    [SPW_POLICY_FIFO] = {"fifo", choose_fifo},
+    [SPW_POLICY_RANDOM] = {"random", choose_random},
+    [SPW_POLICY_SERIAL] = {"serial", choose_serial},
     [SPW_POLICY_REPLAY] = {"replay", choose_replay},
 };
 enum { POLICY_COUNT = sizeof POLICIES / sizeof POLICIES[0] };

@@ -9,16 +9,16 @@
 
 /* A unit that the asking device may take now. */
 struct spw_candidate {
-    uint32_t job;             /* index in order of adding */
+    uint32_t job; /* index in order of adding */
     uint32_t group;
     enum spw_unit_kind kind;
     int32_t shard;
     uint64_t step;
     int64_t first_micro_batch, micro_batches;
-    uint64_t remaining_ns;    /* of the job, the units on devices not counted */
-    uint64_t resident_bytes;  /* of what it reads, already on the device */
-    uint64_t ready_since;     /* decisions made when it became ready */
-    bool staged;              /* its predecessor is still on this device */
+    uint64_t remaining_ns;   /* of the job, the units on devices not counted */
+    uint64_t resident_bytes; /* of what it reads, already on the device */
+    uint64_t ready_since;    /* decisions made when it became ready */
+    bool staged;             /* its predecessor is still on this device */
 };
 
 struct spw_view {
@@ -26,9 +26,9 @@ struct spw_view {
     const struct spw_candidate *candidates; /* by job, then group */
     uint32_t count;
     uint32_t first_unfinished_job;
-    uint64_t sequence;                      /* of this decision, from 0 */
+    uint64_t sequence; /* of this decision, from 0 */
     uint64_t seed;
-    const struct spw_decision *expected;    /* replay: what this device took next; NULL: no more */
+    const struct spw_decision *expected; /* replay: what this device took next; NULL: no more */
 };
 
 /* Index into the candidates, or -1 to leave the device idle until something changes. */

@@ -9,4 +9,7 @@ set(SPW_RUNTIME_SCHEDULE
     schedule/finish.c
     schedule/issue.c
     schedule/pilot.c
-    schedule/policy.c)
+    schedule/policy.c
+    schedule/reserve.c
+    schedule/transfers.c
+    schedule/works.c)
