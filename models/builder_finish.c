@@ -11,6 +11,9 @@
 /* A bias-free head with fewer classes than this keeps its logits: storing them is cheap. */
 #define FUSED_CLASSES_MIN 4096
 
+/* 16 Ti: byte totals, at 16 bytes each and more, stay far from 64 bits. */
+#define PARAMETERS_MAX (INT64_C(1) << 44)
+
 static enum spw_status check_readers(const struct spw_builder *builder, int32_t logits,
                                      struct spw_error *error)
 {
@@ -105,12 +108,15 @@ static enum spw_status count_parameters(const struct spw_builder *builder, int64
 {
     int64_t sum = 0;
     for (int32_t i = 0; i < builder->param_count; i++) {
-        /* Bytes, with gradients and two moments, must fit 63 bits as well. */
-        if (__builtin_add_overflow(sum, builder->params[i].elements, &sum) ||
-            sum > INT64_MAX / 64) {
-            return SPW_FAIL(error, SPW_ERR_USAGE, "model %s: more parameters than can be addressed",
-                            builder->graph->name);
-        }
+        /* One parameter has at most 2^40 elements (the op table) and there are at most 2^17, so
+         * this sum can't overflow. */
+        sum += builder->params[i].elements;
+    }
+    if (sum > PARAMETERS_MAX) {
+        return SPW_FAIL(error, SPW_ERR_USAGE,
+                        "model %s: %" PRId64 " parameters are more than the %" PRId64
+                        " that are allowed; make its layers smaller",
+                        builder->graph->name, sum, PARAMETERS_MAX);
     }
     *count = sum;
     return SPW_OK;

@@ -159,6 +159,44 @@ Test(builder, refuses_parameters_beyond_addressing)
     spw_builder_destroy(builder);
 }
 
+/* Each layer alone is allowed, their sum is not. */
+Test(builder, refuses_models_too_large)
+{
+    const int64_t width = INT64_C(1) << 20;
+    struct spw_builder *builder = builder_of(SPW_F32, shape_of(width, 0, 0));
+    struct spw_built at = spw_builder_input(builder);
+    for (int i = 0; i < 17; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "%d", i);
+        at = add(builder, name, linear_of(width, false), at);
+    }
+    refuse_finish(builder, at, width, "model net: 18691697672192 parameters are more than");
+}
+
+Test(builder, tells_the_cure_of_token_layers)
+{
+    struct spw_builder *builder = builder_of(SPW_I32, shape_of(6, 0, 0));
+    const struct spw_op_desc embedding = {.op = SPW_OP_EMBEDDING, .attr.embedding = {10, 12}};
+    const struct spw_op_desc position = {.op = SPW_OP_POSITION, .attr.position = {5}};
+    const struct spw_op_desc attention = {.op = SPW_OP_ATTENTION, .attr.attention = {.heads = 3}};
+    const struct spw_built at = add(builder, "0", embedding, spw_builder_input(builder));
+    struct spw_error error = refuse(builder, "1", position, at, "layer 1.position");
+    cr_assert(strstr(error.what, "shorten seq_len") != NULL, "%s", error.what);
+    error = refuse(builder, "1", attention, at, "layer 1.attention");
+    cr_assert(strstr(error.what, "three times a multiple of its heads") != NULL, "%s", error.what);
+    spw_builder_destroy(builder);
+}
+
+Test(builder, tells_the_cure_of_pooling)
+{
+    struct spw_builder *builder = builder_of(SPW_F32, shape_of(4, 3, 3));
+    const struct spw_op_desc pool = {.op = SPW_OP_AVGPOOL2D, .attr.pool = {4, 4}};
+    const struct spw_error error =
+        refuse(builder, "0", pool, spw_builder_input(builder), "layer 0.avgpool2d");
+    cr_assert(strstr(error.what, "make its kernel smaller") != NULL, "%s", error.what);
+    spw_builder_destroy(builder);
+}
+
 Test(builder, adds_only_equal_shapes)
 {
     struct spw_builder *builder = builder_of(SPW_F32, shape_of(8, 0, 0));

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* A file in memory: length, header, data. */
 struct image {
@@ -203,6 +205,39 @@ Test(safetensors, tells_what_it_cannot_open)
     error = (struct spw_error){0};
     check_refused(spw_safetensors_open(world, "/dev/null", &error, &file), &error, "too short");
     cr_assert(file.world == NULL);
+}
+
+/* A pipe must not hang the reader, and a huge file with holes must not be allocated for. */
+Test(safetensors, reads_nothing_but_what_it_needs)
+{
+    struct spw_temporary temporary;
+    spw_temporary_init(&temporary);
+    char path[512];
+    spw_temporary_path(&temporary, "pipe", path);
+    cr_assert(mkfifo(path, 0600) == 0);
+    struct spw_safetensors file = {0};
+    struct spw_error error = {0};
+    check_refused(spw_safetensors_open(spw_world_system(), path, &error, &file), &error,
+                  "too short");
+
+    static const char header[] =
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[274877906944],\"data_offsets\":[0,1099511627776]}}";
+    const struct image image = image_of(header, "", 0);
+    spw_temporary_write(&temporary, "sparse", image.bytes, image.count);
+    spw_temporary_path(&temporary, "sparse", path);
+    if (truncate(path, (off_t)image.count + (INT64_C(1) << 40)) == 0) {
+        error = (struct spw_error){0};
+        check_ok(spw_safetensors_open(spw_world_system(), path, &error, &file), &error);
+        float last = 1.0f;
+        check_ok(
+            spw_safetensors_read(&file, file.entries, (UINT64_C(1) << 38) - 1, 1, &last, &error),
+            &error);
+        cr_assert(last == 0.0f);
+        spw_safetensors_close(&file);
+    } else {
+        cr_assert(errno == EFBIG || errno == ENOSPC, "truncate: %d", errno);
+    }
+    spw_temporary_deinit(&temporary);
 }
 
 /* A file that shrinks after it was opened. */
