@@ -30,7 +30,7 @@ struct spw_wait {
 
 /* One contiguous copy between a home and the region; the queue gives the direction. */
 struct spw_copy {
-    void *home;             /* a home address: see runtime/memory/home.h */
+    void *home; /* a home address: see runtime/memory/home.h */
     uint64_t region_offset;
     uint64_t bytes;
 };
@@ -68,24 +68,24 @@ struct spw_work {
             struct spw_update_scalars scalars[2];
             const struct spw_weight_block *block;
             const bool *param_decays; /* by parameter index */
-            struct spw_piece piece;   /* range of the block; offsets below are of the piece's first byte */
-            uint64_t weights, grads, moments[2];             /* inputs */
-            uint64_t weights_out, moments_out[2];            /* may equal the inputs */
+            struct spw_piece piece; /* of the block; offsets below are of the piece's first byte */
+            uint64_t weights, grads, moments[2];  /* inputs */
+            uint64_t weights_out, moments_out[2]; /* may equal the inputs */
         } update;
         struct {
             const struct spw_weight_block *block;
             struct spw_piece piece;
-            uint32_t accumulators;   /* uses x groups, >= 2 */
-            uint64_t *grads;         /* offset of each, in the order of folding; borrowed until done */
-            uint32_t uses, groups;   /* grads[use * groups + group]; uses in REVERSE graph order */
-            uint64_t grads_out;      /* may equal grads[0] */
-            uint64_t norm_out;       /* fp64 partials of the piece */
+            uint32_t accumulators; /* uses x groups, >= 2 */
+            uint64_t *grads; /* offset of each, in the order of folding; borrowed until done */
+            uint32_t uses, groups; /* grads[use * groups + group]; uses in REVERSE graph order */
+            uint64_t grads_out;    /* may equal grads[0] */
+            uint64_t norm_out;     /* fp64 partials of the piece */
         } reduce;
         struct {
             struct spw_cursor *cursor;
             uint64_t step;
-            int64_t first, count;   /* items */
-            int64_t micro_batch;    /* packs are per micro-batch, strides below */
+            int64_t first, count; /* items */
+            int64_t micro_batch;  /* packs are per micro-batch, strides below */
             uint64_t x, x_stride_bytes;
             uint64_t targets, targets_stride_bytes;
         } gather;
@@ -98,29 +98,29 @@ struct spw_record {
     uint64_t start_ns, end_ns; /* of the device's clock */
     uint64_t ready_ns;         /* when its waits were over; start - ready is queueing */
     enum spw_status status;
-    int native;                /* node of the graph for SPW_ERR_NUMERIC and SPW_ERR_DEVICE, else 0 */
+    int native; /* node of the graph for SPW_ERR_NUMERIC and SPW_ERR_DEVICE, else 0 */
 };
 
 struct spw_device_caps {
     uint64_t region_bytes;
-    uint64_t link_bytes_per_s;  /* each direction; 0 unknown */
-    uint64_t flops_per_s;       /* for estimates */
+    uint64_t link_bytes_per_s; /* each direction; 0 unknown */
+    uint64_t flops_per_s;      /* for estimates */
     uint32_t threads;
-    bool holds_data;            /* results can be read back */
+    bool holds_data; /* results can be read back */
     bool virtual_time;
-    bool shared_clock;          /* record times compare with spw_now_ns of the world */
+    bool shared_clock; /* record times compare with spw_now_ns of the world */
 };
 
 struct spw_device_config {
-    uint32_t index;          /* among the run's devices */
+    uint32_t index; /* among the run's devices */
     uint64_t region_bytes;
-    uint64_t link_bytes_per_s;  /* 0: unthrottled */
-    uint64_t flops_per_s;       /* pace=model only */
+    uint64_t link_bytes_per_s; /* 0: unthrottled */
+    uint64_t flops_per_s;      /* pace=model only */
     uint32_t threads;
     bool pace_model;
     bool reference_kernels;
-    const int *cpus;         /* to bind to, or NULL */
-    struct spw_home *home;   /* where `home` addresses belong; borrowed */
+    const int *cpus;       /* to bind to, or NULL */
+    struct spw_home *home; /* where `home` addresses belong; borrowed */
     /* Cores only: the region is the home arena itself. */
     bool is_cores;
 };
@@ -166,8 +166,8 @@ extern const struct spw_backend spw_backend_host;
 enum spw_status spw_gate_create(const struct spw_world *world, struct spw_error *error,
                                 struct spw_gate **out);
 void spw_gate_destroy(struct spw_gate *gate);
-void spw_gate_knock(struct spw_gate *gate);              /* from any thread, also a signal handler's helper */
-uint64_t spw_gate_count(const struct spw_gate *gate);    /* knocks so far */
+void spw_gate_knock(struct spw_gate *gate); /* from any thread, also a signal handler's helper */
+uint64_t spw_gate_count(const struct spw_gate *gate); /* knocks so far */
 /* Sleeps until the count differs from `seen` or the deadline (0: none) has passed. */
 void spw_gate_wait(struct spw_gate *gate, uint64_t seen, uint64_t deadline_ns);
 

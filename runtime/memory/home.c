@@ -2,9 +2,9 @@
  *
  * The range map gives out addresses; `taken` remembers them in order, so that a range knows its
  * neighbours. The pages that it shares with none of them are its own: they get memory when it is
- * taken and lose it when it is given back. So the resident set follows what is taken, without a count
- * per page. Not for steady state: taking and giving back ask the kernel.
- * Tested by tests/runtime/test_home.c. */
+ * taken and lose it when it is given back. So the resident set follows what is taken, without a
+ * count per page. Not for steady state: taking and giving back ask the kernel. Tested by
+ * tests/runtime/test_home.c. */
 #include "runtime/memory/home.h"
 
 #include "base/assert.h"
@@ -32,7 +32,7 @@ struct spw_home {
     uint64_t region_bytes;
     uint64_t page_bytes;
     uint64_t resident_bytes;
-    char *base;    /* the memory */
+    char *base;        /* the memory */
     char *circulating; /* addresses that circulate: base, or a reservation that never gets memory */
     struct spw_extent_map *map;
     struct range *taken; /* sorted by begin */
@@ -87,7 +87,8 @@ enum spw_status spw_home_create(const struct spw_world *world, uint64_t budget_b
     home->page_bytes = page_bytes;
     enum spw_status status;
     SPW_TRY_GOTO(spw_extent_map_create(world, region_bytes, HOME_ALIGNMENT, HOME_RANGES_MAX, error,
-                                       &home->map), fail);
+                                       &home->map),
+                 fail);
     SPW_TRY_GOTO(reserve(home, guarded, error), fail);
     *out = home;
     return SPW_OK;
@@ -198,12 +199,12 @@ static enum spw_status does_not_fit(const struct spw_home *home, uint64_t bytes,
     char asked[32];
     char budget[32];
     char free_text[32];
-    return SPW_FAIL(error, SPW_ERR_DOES_NOT_FIT,
-                    "a home of %" PRIu64 " bytes (%s) does not fit: of the host memory budget of %s, "
-                    "%s are left, %" PRIu64 " bytes too few; raise resources.host_memory",
-                    bytes, spw_format_bytes(bytes, asked),
-                    spw_format_bytes(home->budget_bytes, budget), spw_format_bytes(left, free_text),
-                    bytes - left);
+    return SPW_FAIL(
+        error, SPW_ERR_DOES_NOT_FIT,
+        "a home of %" PRIu64 " bytes (%s) does not fit: of the host memory budget of %s, "
+        "%s are left, %" PRIu64 " bytes too few; raise resources.host_memory",
+        bytes, spw_format_bytes(bytes, asked), spw_format_bytes(home->budget_bytes, budget),
+        spw_format_bytes(left, free_text), bytes - left);
 }
 
 /* An extent for `bytes`, a multiple of the alignment, within the budget. */
@@ -223,7 +224,8 @@ static enum spw_status acquire(struct spw_home *home, uint64_t bytes, struct spw
     }
     return SPW_FAIL(error, SPW_ERR_DOES_NOT_FIT,
                     "a home of %" PRIu64 " bytes does not fit between the homes there are; raise "
-                    "resources.host_memory", bytes);
+                    "resources.host_memory",
+                    bytes);
 }
 
 enum spw_status spw_home_take(struct spw_home *home, uint64_t bytes, struct spw_error *error,
@@ -245,8 +247,8 @@ enum spw_status spw_home_take(struct spw_home *home, uint64_t bytes, struct spw_
     insert(home, index, range);
     const struct range own = own_pages(home, index);
     if (own.end > own.begin) {
-        const enum spw_status status = spw_pages_commit(home->base + own.begin, own.end - own.begin,
-                                                        "homes", error);
+        const enum spw_status status =
+            spw_pages_commit(home->base + own.begin, own.end - own.begin, "homes", error);
         if (status != SPW_OK) {
             take_out(home, index);
             spw_extent_release(home->map, extent);

@@ -31,10 +31,9 @@ enum spw_status spw_pages_reserve(uint64_t bytes, const char *what, struct spw_e
                                   void **out)
 {
     SPW_ASSERT(bytes > 0 && bytes % spw_pages_size() == 0);
-    void *pages = bytes > PTRDIFF_MAX
-                      ? MAP_FAILED
-                      : mmap(NULL, (size_t)bytes, PROT_NONE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *pages = bytes > PTRDIFF_MAX ? MAP_FAILED
+                                      : mmap(NULL, (size_t)bytes, PROT_NONE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED) {
         return no_memory(error, bytes > PTRDIFF_MAX ? ENOMEM : errno, "reserved", bytes, what);
     }
@@ -61,8 +60,8 @@ static int fault_in(char *pages, uint64_t bytes)
         return native;
     }
 #endif
-    /* Kernels before 5.14: touch each page. If memory runs out, the kernel kills us, which is what it
-     * would do later anyway. */
+    /* Kernels before 5.14: touch each page. If memory runs out, the kernel kills us, which is what
+     * it would do later anyway. */
     const uint64_t step = spw_pages_size();
     for (uint64_t offset = 0; offset < bytes; offset += step) {
         *(volatile char *)(pages + offset) = 0;

@@ -12,7 +12,8 @@
 uint64_t spw_pages_size(void);
 
 /* Addresses for `bytes` (a multiple of the page size, > 0) that hold no memory and trap on every
- * access. SPW_ERR_NO_MEMORY, with `what` ("the homes"), if there are none. The caller drops them. */
+ * access. SPW_ERR_NO_MEMORY, with `what` ("the homes"), if there are none. The caller drops
+ * them. */
 enum spw_status spw_pages_reserve(uint64_t bytes, const char *what, struct spw_error *error,
                                   void **out);
 void spw_pages_drop(void *pages, uint64_t bytes); /* NULL is allowed */

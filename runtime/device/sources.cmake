@@ -1,0 +1,13 @@
+# The device contract, its backends, machine strings and the machine's own description.
+set(SPW_RUNTIME_DEVICE
+    device/gate.c
+    device/host.c
+    device/host_check.c
+    device/host_copy.c
+    device/host_pace.c
+    device/host_queue.c
+    device/host_update.c
+    device/host_work.c
+    device/machine.c
+    device/memory_limits.c
+    device/topology.c)
