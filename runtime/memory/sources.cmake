@@ -1,4 +1,5 @@
-# Homes and what is resident where.
+# Homes, the pages below them, and what is resident where.
 set(SPW_RUNTIME_MEMORY
     memory/home.c
+    memory/pages.c
     memory/residency.c)
