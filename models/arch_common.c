@@ -65,7 +65,8 @@ enum spw_status spw_chain_add_dense(struct spw_chain *chain, const int64_t *hidd
 enum spw_status spw_check_sizes(const char *model, const char *setting, const int64_t *values,
                                 int64_t count, struct spw_error *error)
 {
-    SPW_ASSERT(count >= 0 && count <= SPW_ARCH_LIST_MAX);
+    SPW_ASSERT(count >= 0);
+    SPW_ASSERT(count <= SPW_ARCH_LIST_MAX);
     for (int64_t i = 0; i < count; i++) {
         if (values[i] <= 0) {
             return SPW_FAIL(error, SPW_ERR_USAGE,

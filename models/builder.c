@@ -290,12 +290,15 @@ static int32_t find_param(const struct spw_builder *builder, const char *name)
 enum spw_status spw_builder_tie(struct spw_builder *builder, int slot, const char *param_name,
                                 struct spw_error *error)
 {
-    SPW_ASSERT(builder->graph != NULL && builder->node_count > 0);
+    SPW_ASSERT(builder->graph != NULL);
+    SPW_ASSERT(builder->node_count > 0);
     struct spw_node *node = &builder->nodes[builder->node_count - 1];
-    SPW_ASSERT(slot >= 0 && slot < SPW_OP_PARAMS_MAX);
+    SPW_ASSERT(slot >= 0);
+    SPW_ASSERT(slot < SPW_OP_PARAMS_MAX);
     const int32_t own = node->param[slot];
     /* The parameter that goes is the last one, so no other index changes. */
-    SPW_ASSERT(own != SPW_GRAPH_NONE && own == builder->param_count - 1);
+    SPW_ASSERT(own != SPW_GRAPH_NONE);
+    SPW_ASSERT(own == builder->param_count - 1);
 
     const int32_t shared = find_param(builder, param_name);
     if (shared == SPW_GRAPH_NONE || shared == own) {

@@ -142,7 +142,8 @@ enum spw_status spw_builder_finish(struct spw_builder *builder, struct spw_built
 {
     SPW_ASSERT(builder->graph != NULL);
     struct spw_graph *graph = builder->graph;
-    SPW_ASSERT(logits.node >= SPW_GRAPH_DATA && logits.node < builder->node_count);
+    SPW_ASSERT(logits.node >= SPW_GRAPH_DATA);
+    SPW_ASSERT(logits.node < builder->node_count);
     if (logits.node == SPW_GRAPH_DATA) {
         return SPW_FAIL(error, SPW_ERR_USAGE, "model %s has no layers; it needs at least a linear",
                         graph->name);

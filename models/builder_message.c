@@ -1,5 +1,6 @@
 /* builder_message.c — what the builder says about layers that don't go together.
  * Tested by tests/models/test_builder.c. */
+#include "base/assert.h"
 #include "base/status.h"
 #include "models/builder_state.h"
 
@@ -56,10 +57,11 @@ static const char *cure_of(enum spw_op op)
     case SPW_OP_LAYERNORM:
     case SPW_OP_DROPOUT:
     case SPW_OP_COPY:
-    case SPW_OP_COUNT:
         return "look at the layers before it";
+    case SPW_OP_COUNT:
+        break;
     }
-    return "look at the layers before it";
+    SPW_NEVER("an op");
 }
 
 enum spw_status spw_builder_refuse(const struct spw_builder *builder, const char *name,

@@ -6,6 +6,7 @@
  * nothing here. Tested by tests/models/test_import_gpt2.c and tests/fuzz/fuzz_hf_config.c. */
 #include "models/gpt2_config.h"
 
+#include "base/assert.h"
 #include "base/status.h"
 #include "models/json.h"
 
@@ -209,7 +210,7 @@ static bool is_off(const struct spw_json *value)
     case SPW_JSON_STRING:
         return false;
     }
-    return false;
+    SPW_NEVER("a kind of JSON value");
 }
 
 static enum spw_status check_unknown(const char *path, const struct spw_json *root,

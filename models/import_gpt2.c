@@ -195,7 +195,7 @@ static enum spw_status open_files(struct import *import)
                            &import->files));
     SPW_TRY(spw_arena_take(&import->arena, FILES_MAX, sizeof(*import->names), import->error,
                            &import->names));
-    bool found;
+    bool found = false;
     SPW_TRY(exists(import, single, &found));
     if (found) {
         return open_file(import, single);

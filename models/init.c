@@ -11,6 +11,9 @@
 
 #include <math.h>
 
+/* Large enough for the generator's wide path, small enough for the stack and the first cache. */
+#define WORDS_AT_ONCE 1024
+
 /* torch.nn.Linear and Conv2d draw weights by kaiming_uniform_(a = sqrt(5)): its bound is
  * sqrt(6 / ((1 + 5) fan_in)) = 1 / sqrt(fan_in), and the bias has the same bound. */
 static double bound_of(int64_t fan_in)
@@ -54,17 +57,18 @@ void spw_init_default(const struct spw_op_desc *desc, int slot, enum spw_init *i
     case SPW_OP_COUNT:
         break;
     }
-    SPW_ASSERT(false && "an op with parameters");
+    SPW_NEVER("an op with parameters");
 }
 
-/* One block of Philox holds four elements, as spw_random_word() deals them out. */
 static void fill_uniform(uint64_t key, double a, int64_t elements, float *out)
 {
-    for (int64_t i = 0; i < elements; i += 4) {
-        uint32_t words[4];
-        spw_philox(key, (uint64_t)i / 4, 0, words);
-        for (int64_t k = 0; k < 4 && i + k < elements; k++) {
-            out[i + k] = (float)((2.0 * (double)spw_unit_float(words[k]) - 1.0) * a);
+    uint32_t words[WORDS_AT_ONCE];
+    for (int64_t first = 0; first < elements; first += WORDS_AT_ONCE) {
+        const int64_t left = elements - first;
+        const int64_t count = left < WORDS_AT_ONCE ? left : WORDS_AT_ONCE;
+        spw_random_words(key, 0, (uint64_t)first, (uint64_t)count, words);
+        for (int64_t i = 0; i < count; i++) {
+            out[first + i] = (float)((2.0 * (double)spw_unit_float(words[i]) - 1.0) * a);
         }
     }
 }
@@ -101,7 +105,8 @@ static enum spw_status stream_key(const struct spw_graph *graph, const char *nam
 enum spw_status spw_graph_initial(const struct spw_graph *graph, int32_t index, uint64_t seed,
                                   float *out, struct spw_error *error)
 {
-    SPW_ASSERT(index >= 0 && index < graph->param_count);
+    SPW_ASSERT(index >= 0);
+    SPW_ASSERT(index < graph->param_count);
     if (graph->weights != NULL) {
         return spw_weight_file_read(graph, index, out, error);
     }

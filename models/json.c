@@ -100,8 +100,7 @@ enum spw_json_kind spw_json_kind(const struct spw_json *value)
     case JSON_NULL:
         return SPW_JSON_NULL;
     }
-    SPW_ASSERT(false && "a kind of JSON value");
-    return SPW_JSON_NULL;
+    SPW_NEVER("a kind of JSON value");
 }
 
 const char *spw_json_kind_name(enum spw_json_kind kind)

@@ -177,7 +177,8 @@ enum spw_status spw_safetensors_read(struct spw_safetensors *file,
 {
     SPW_ASSERT(file->file != NULL);
     const uint64_t elements = spw_tensor_elements(entry);
-    SPW_ASSERT(first <= elements && count <= elements - first);
+    SPW_ASSERT(first <= elements);
+    SPW_ASSERT(count <= elements - first);
     const bool full = strcmp(entry->dtype, "F32") == 0;
     const bool bf16 = strcmp(entry->dtype, "BF16") == 0;
     if (!full && !bf16 && strcmp(entry->dtype, "F16") != 0) {

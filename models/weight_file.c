@@ -203,7 +203,8 @@ enum spw_status spw_weight_file_attach(struct spw_graph *graph, struct spw_safet
                                        uint64_t count, const struct spw_weight_rules *rules,
                                        struct spw_error *error)
 {
-    SPW_ASSERT(count > 0 && graph->weights == NULL);
+    SPW_ASSERT(count > 0);
+    SPW_ASSERT(graph->weights == NULL);
     const struct spw_world *world = graph->arena.world;
     struct spw_weight_file *weights;
     SPW_TRY(spw_arena_take(&graph->arena, 1, sizeof(*weights), error, &weights));
