@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the bad data files of tests/bad/data and their MANIFEST.
+"""Writes the bad data files of tests/bad/data and their MANIFEST, and seeds for the fuzz targets.
 
     python3 tests/bad/make_data.py [DIRECTORY]
 
 Each file breaks one rule of its format; the manifest says which words the refusal must contain. The
 files are small and committed, so that they can be looked at and so that a test needs no Python; this
 script says what is wrong with each of them. With one version of zlib it writes the same bytes
-whenever it runs.
+whenever it runs. With a DIRECTORY it writes the bad files there, and no seeds.
 """
 import gzip
 import os
@@ -294,6 +294,34 @@ def make_text():
     bad("text_missing.txt", "items", "text", "No such file or directory", None)
 
 
+def make_seeds():
+    """Good files for the fuzz targets to start from."""
+    seeds = {
+        "fuzz_idx/items": IMAGES,
+        "fuzz_idx/features": idx([3, 4]),
+        "fuzz_idx/channels": idx([2, 3, 2, 2]),
+        "fuzz_idx/labels": idx([3], bytes([0, 1, 9])),
+        "fuzz_idx/items_gzip": compress(IMAGES),
+        "fuzz_idx/labels_gzip": compress(idx([3], bytes([0, 1, 9]))),
+        "fuzz_npy/items_f4": npy("<f4", "(3, 2, 2)", FLOATS),
+        "fuzz_npy/items_f8": npy("<f8", "(3, 2)", struct.pack("<6d", *range(6)), version=(2, 0)),
+        "fuzz_npy/items_u1": npy("|u1", "(2, 1, 2, 2)", bytes(range(8)), version=(3, 0)),
+        "fuzz_npy/labels_i8": npy("<i8", "(3,)", LABELS),
+        "fuzz_npy/labels_i4": npy("<i4", "(3,)", struct.pack("<3i", 0, 1, 9)),
+        "fuzz_npy/labels_u1": npy("|u1", "(3,)", bytes([0, 1, 9])),
+        "fuzz_npy/items_gzip": compress(npy("<f4", "(3, 2, 2)", FLOATS)),
+        "fuzz_tokens/narrow": tokens(list(range(50200, 50257))),
+        "fuzz_tokens/wide": tokens(list(range(128000, 128030)), 20240801, 7, kind="I"),
+        "fuzz_tokens/gzip": compress(tokens(list(range(40)))),
+        "fuzz_tokens/text": b"Each byte is a token.\n",
+    }
+    for name, data in seeds.items():
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fuzz/corpus", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+
+
 def main():
     global directory
     if len(sys.argv) > 1:
@@ -306,6 +334,8 @@ def main():
     make_npy()
     make_tokens()
     make_text()
+    if len(sys.argv) == 1:
+        make_seeds()
     names = [entry[0] for entry in entries]
     assert len(names) == len(set(names)), "a file name is used twice"
     write("MANIFEST", (MANIFEST_HEAD + "".join("\t".join(entry) + "\n" for entry in entries))
