@@ -17,7 +17,7 @@ from include_check import VISIBLE
 LINE_COLUMNS_MAX = 100
 FILE_LINES_MAX = 500
 LEFT_OUT = {".git", ".cache", "build", "runs", "__pycache__", "findings", "corpus"}
-CODE_SUFFIXES = (".c", ".h", ".py", ".sh", ".cmake", "CMakeLists.txt")
+CODE_SUFFIXES = (".c", ".h", ".inc", ".py", ".sh", ".cmake", "CMakeLists.txt")
 
 # Programs and tests may open any box. Examples see the public header alone.
 EVERYTHING = sorted(VISIBLE)
