@@ -1,9 +1,9 @@
 /* elementwise.c — fast paths of the ops that treat every element alone: activations, add, dropout,
  * and the copies.
  *
- * Each is one loop that the compiler turns into vector code, run over tiles of fixed length. No sums
- * are formed, so neither threads nor alignment can show in the bits.
- * Tested by tests/kernels/test_conformance.c. */
+ * Each is one loop that the compiler turns into vector code, run over tiles of fixed length. No
+ * sums are formed, so neither threads nor alignment can show in the bits. Tested by
+ * tests/kernels/test_conformance.c. */
 #include "kernels/host/host_op.h"
 
 #include "base/clones.h"

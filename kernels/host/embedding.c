@@ -192,8 +192,7 @@ static void position_backward_tile(void *context, uint32_t index, uint32_t threa
         position_dx(call, first, used);
     }
     if (call->dw[0] != NULL) {
-        position_dw(call, first,
-                    spw_tile_length(table_elements(call), position_step(call), index));
+        position_dw(call, first, spw_tile_length(table_elements(call), position_step(call), index));
     }
 }
 

@@ -227,9 +227,8 @@ static enum spw_status workspace(const struct spw_op_desc *desc, int64_t items, 
     (void)threads;
     const struct sizes sizes = sizes_of(desc, items);
     uint64_t needed = 0;
-    if (pass == SPW_BACKWARD &&
-        !spw_checked_multiply((uint64_t)sizes.blocks * 2 * sizeof(float), (uint64_t)sizes.width,
-                              &needed)) {
+    if (pass == SPW_BACKWARD && !spw_checked_multiply((uint64_t)sizes.blocks * 2 * sizeof(float),
+                                                      (uint64_t)sizes.width, &needed)) {
         return SPW_FAIL(error, SPW_ERR_USAGE, "a layernorm over %lld elements is too large",
                         (long long)sizes.width);
     }

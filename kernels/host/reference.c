@@ -1,4 +1,5 @@
-/* reference.c — the plain fp32 loops of every op: their definition, and the oracle of the fast paths.
+/* reference.c — the plain fp32 loops of every op: their definition, and the oracle of the fast
+ * paths.
  *
  * Not fast and not meant to be. The loops themselves are in reference_*.inc, because a test
  * compiles them a second time, in double, and holds their gradients against finite differences. */
@@ -15,6 +16,6 @@
 #include "kernels/host/reference_common.inc"
 #include "kernels/host/reference_elementwise.inc"
 #include "kernels/host/reference_linear.inc"
+#include "kernels/host/reference_loss.inc"
 #include "kernels/host/reference_pool.inc"
 #include "kernels/host/reference_tokens.inc"
-#include "kernels/host/reference_loss.inc"

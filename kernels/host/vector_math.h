@@ -1,9 +1,9 @@
 /* vector_math.h — elementary functions that the compiler can spread over vector lanes.
  *
- * Straight-line code without calls, tables or branches: in a loop of a hot file under SPW_CLONES, gcc
- * and clang turn it into vector code. Only + - x / and integer operations are used, so every clone
- * and both compilers give the same bits. Errors are bounded by tests/kernels/test_vector_math.c.
- * NaN stays NaN. Internal to the kernels box. */
+ * Straight-line code without calls, tables or branches: in a loop of a hot file under SPW_CLONES,
+ * gcc and clang turn it into vector code. Only + - x / and integer operations are used, so every
+ * clone and both compilers give the same bits. Errors are bounded by
+ * tests/kernels/test_vector_math.c. NaN stays NaN. Internal to the kernels box. */
 #ifndef SPW_KERNELS_HOST_VECTOR_MATH_H
 #define SPW_KERNELS_HOST_VECTOR_MATH_H
 
@@ -67,7 +67,8 @@ static inline float spw_magnitude(float x)
 
 /* erf(x), within 2 units in the last place. Below 1 it is x (1 + P(x^2)); from there to 4 it is
  * 1 - e^Q(|x|), Q being ln erfc; above it rounds to 1. Both polynomials are minimax fits (Remez
- * exchange), with errors of 1.2e-9 of erf and 1.0e-9 of one. Both sides are computed, one is kept. */
+ * exchange), with errors of 1.2e-9 of erf and 1.0e-9 of one. Both sides are computed, one is kept.
+ */
 static inline float spw_erff(float x)
 {
     const float t = spw_magnitude(x);
