@@ -26,7 +26,8 @@ extern "C" {
 #define SPW_API __attribute__((visibility("default")))
 #define SPW_MUST_CHECK __attribute__((warn_unused_result))
 
-/* One row per status: name, sentence. The enum and the texts come from this map and cannot drift. */
+/* One row per status: name, sentence. The enum and the texts come from this map and cannot drift.
+ */
 #define SPW_STATUS_MAP(X)                                                                          \
     X(OK, "success")                                                                               \
     X(PENDING, "not finished yet")                                                                 \
@@ -65,6 +66,153 @@ struct spw_error {
 /* Name ("ERR_IO") and sentence of a status; never NULL. */
 SPW_API const char *spw_status_name(enum spw_status status);
 SPW_API const char *spw_status_text(enum spw_status status);
+
+/* ---- context ----
+ * Holds the error record of the calls below. One thread uses a context and everything made from it;
+ * only spw_session_stop() may come from elsewhere. */
+struct spw_context;
+SPW_API enum spw_status spw_context_create(struct spw_context **out) SPW_MUST_CHECK;
+SPW_API void spw_context_destroy(struct spw_context *context);
+/* The first failure since the last spw_context_clear(); status SPW_OK if there was none. Borrowed.
+ */
+SPW_API const struct spw_error *spw_context_error(const struct spw_context *context);
+SPW_API void spw_context_clear(struct spw_context *context);
+
+/* ---- data ---- */
+struct spw_data;
+struct spw_data_options {
+    const char *format; /* "idx", "npy", "tokens" or "text" */
+    const char *path;   /* ".gz" is unpacked */
+    const char *labels; /* idx and npy */
+    int64_t seq_len;    /* tokens and text: tokens per sequence */
+};
+SPW_API enum spw_status spw_data_open(struct spw_context *context,
+                                      const struct spw_data_options *options, struct spw_data **out)
+    SPW_MUST_CHECK;
+SPW_API void spw_data_close(struct spw_data *data);
+SPW_API int64_t spw_data_items(const struct spw_data *data);
+SPW_API int64_t spw_data_classes(const struct spw_data *data); /* largest label or token + 1 */
+
+/* ---- models ----
+ * Built layer by layer like torch.nn.Sequential, named by position; or by one call for a known
+ * architecture. Between begin and end the first failure sticks: later calls do nothing, and end
+ * returns it. Shapes come from the data, which must stay open as long as the model. */
+struct spw_model;
+SPW_API enum spw_status spw_model_begin(struct spw_context *context, const char *name,
+                                        const struct spw_data *data, uint64_t seed,
+                                        struct spw_model **out) SPW_MUST_CHECK;
+SPW_API void spw_model_linear(struct spw_model *model, int64_t out, bool bias);
+SPW_API void spw_model_conv2d(struct spw_model *model, int64_t out, int64_t kernel, int64_t stride,
+                              int64_t padding, bool bias);
+SPW_API void spw_model_maxpool2d(struct spw_model *model, int64_t kernel, int64_t stride);
+SPW_API void spw_model_avgpool2d(struct spw_model *model, int64_t kernel, int64_t stride);
+SPW_API void spw_model_flatten(struct spw_model *model);
+SPW_API void spw_model_relu(struct spw_model *model);
+SPW_API void spw_model_gelu(struct spw_model *model); /* erf form */
+SPW_API void spw_model_silu(struct spw_model *model);
+SPW_API void spw_model_layernorm(struct spw_model *model);
+SPW_API void spw_model_dropout(struct spw_model *model, double p);
+/* The present tensor, for a later spw_model_add(). */
+SPW_API int32_t spw_model_here(const struct spw_model *model);
+/* present = present + alpha * tensor: a residual connection. */
+SPW_API void spw_model_add(struct spw_model *model, int32_t tensor, double alpha);
+/* The present tensor's last dimension holds the logits of `classes`. */
+SPW_API enum spw_status spw_model_end(struct spw_model *model, int64_t classes) SPW_MUST_CHECK;
+
+SPW_API enum spw_status spw_model_mlp(struct spw_context *context, const char *name,
+                                      const struct spw_data *data, const int64_t *hidden,
+                                      int64_t hidden_count, int64_t classes, uint64_t seed,
+                                      struct spw_model **out) SPW_MUST_CHECK;
+struct spw_gpt2_options {
+    int64_t vocab_size, n_positions, n_embd, n_layer, n_head;
+    double dropout; /* embeddings, attention weights and residuals */
+};
+SPW_API enum spw_status spw_model_gpt2(struct spw_context *context, const char *name,
+                                       const struct spw_data *data,
+                                       const struct spw_gpt2_options *options, uint64_t seed,
+                                       struct spw_model **out) SPW_MUST_CHECK;
+/* A Hugging Face GPT-2 folder. */
+SPW_API enum spw_status spw_model_open(struct spw_context *context, const char *name,
+                                       const struct spw_data *data, const char *folder,
+                                       uint64_t seed, struct spw_model **out) SPW_MUST_CHECK;
+SPW_API void spw_model_destroy(struct spw_model *model);
+SPW_API int64_t spw_model_parameters(const struct spw_model *model);
+/* Bytes of training state under AdamW: weights, gradients, two moments, fp32. */
+SPW_API uint64_t spw_model_state_bytes(const struct spw_model *model);
+
+/* ---- training ---- */
+struct spw_train {
+    int64_t batch;       /* items per update */
+    int64_t micro_batch; /* items per pass */
+    uint64_t steps;      /* or epochs, if 0 */
+    uint64_t epochs;
+    double lr;
+    bool sgd;        /* else AdamW */
+    double momentum; /* SGD */
+    double weight_decay;
+    double grad_clip; /* 0: off */
+    uint64_t seed;
+    bool shuffle;
+    uint64_t eval_every; /* steps; 0: after the last only */
+    const char *save;    /* write final weights to this safetensors file; NULL: don't */
+};
+/* AdamW as torch.optim's defaults, batches of 32, one epoch. */
+#define SPW_TRAIN_DEFAULTS                                                                         \
+    {                                                                                              \
+        .batch = 32, .micro_batch = 32, .epochs = 1, .lr = 1e-3, .weight_decay = 0.01,             \
+        .shuffle = true                                                                            \
+    }
+
+/* ---- session: devices, and the trials that train on them ---- */
+struct spw_session;
+struct spw_trial;
+
+/* `machine`: "host*2 mem=8MiB" (see docs/spec.md). `policy`: "lrtf", "fifo", "random", "serial". */
+SPW_API enum spw_status spw_session_create(struct spw_context *context, const char *machine,
+                                           const char *policy, struct spw_session **out)
+    SPW_MUST_CHECK;
+SPW_API void spw_session_destroy(struct spw_session *session);
+/* `valid` may be NULL. Model and data must outlive the session. SPW_ERR_DOES_NOT_FIT names the
+ * bytes. */
+SPW_API enum spw_status spw_session_add(struct spw_session *session, const char *name,
+                                        struct spw_model *model, const struct spw_data *train_data,
+                                        const struct spw_data *valid, const struct spw_train *train,
+                                        struct spw_trial **out) SPW_MUST_CHECK;
+
+struct spw_step {
+    uint64_t step, steps;
+    double loss, grad_norm, lr;
+};
+/* Called on the session's thread after each step of each trial; must be quick. */
+typedef void (*spw_step_fn)(void *self, const struct spw_trial *trial, const struct spw_step *step);
+SPW_API void spw_session_on_step(struct spw_session *session, spw_step_fn function, void *self);
+/* Trains all trials to the end. SPW_OK whatever became of each; ask the trials. */
+SPW_API enum spw_status spw_session_run(struct spw_session *session) SPW_MUST_CHECK;
+/* Asks a running session to stop. From any thread or a signal handler. */
+SPW_API void spw_session_stop(struct spw_session *session);
+
+struct spw_result {
+    bool finished;   /* else `why` says why not */
+    const char *why; /* borrowed from the trial */
+    uint64_t steps;
+    double last_loss;
+    double eval_loss, accuracy; /* last evaluation; NaN without validation data */
+    double seconds;
+};
+SPW_API const char *spw_trial_name(const struct spw_trial *trial);
+SPW_API void spw_trial_result(const struct spw_trial *trial, struct spw_result *out);
+/* Number of shards that the trial's model was cut into, and device bytes of its largest unit. */
+SPW_API int32_t spw_trial_shards(const struct spw_trial *trial);
+SPW_API uint64_t spw_trial_device_bytes(const struct spw_trial *trial);
+
+struct spw_usage {
+    const char *device;                      /* borrowed from the session */
+    double busy, waiting_copy, waiting_work; /* fractions of the run */
+    uint64_t units, evictions, bytes_in, bytes_out;
+};
+SPW_API uint32_t spw_session_devices(const struct spw_session *session);
+SPW_API void spw_session_usage(const struct spw_session *session, uint32_t device,
+                               struct spw_usage *out);
 
 #ifdef __cplusplus
 }
