@@ -6,17 +6,18 @@
 
 A GPT-2-shaped model has 50,257 tokens, but GPT-2's own tokenizer would have to be downloaded. This
 learns one instead: byte-pair merges (P. Gage 1994; R. Sennrich et al. 2016), most frequent pair
-first, inside words as GPT-2 cuts them: a word carries the space before it. Numbers 0 to 255 are the
-bytes, 256 + i is merge i, and 50256 begins each document, as in GPT-2. So the numbers suit a model of
-50,257 tokens; after some 10,000 merges no pair is left that occurs twice, and the numbers above the
-last merge are not used.
+first, inside words as GPT-2 cuts them: a word carries the space before it. Numbers 0 to 255 are
+the bytes, 256 + i is merge i, and 50256 begins each document, as in GPT-2. So the numbers suit a
+model of 50,257 tokens; after some 10,000 merges no pair is left that occurs twice, and the numbers
+above the last merge are not used.
 
 Without TEXT it reads what every Debian and Ubuntu system has: the licenses in
-/usr/share/common-licenses, and the chapters of the Python manual that help() shows (pydoc_data, part
-of python3), some 700 KB of English in all. Each may be copied freely. The last PERCENT (default 5) of
-each document become DIR/valid.bin, the rest DIR/train.bin, both in the format that `format: tokens`
-reads: 256 32-bit integers (20240520, 1, number of tokens, zeros), then 16-bit tokens. DIR/merges.json
-holds the merges, with which --decode prints a file as text.
+/usr/share/common-licenses, and the chapters of the Python manual that help() shows (pydoc_data,
+part of python3), some 700 KB of English in all. Each may be copied freely. The last PERCENT
+(default 5) of each document become DIR/valid.bin, the rest DIR/train.bin, both in the format that
+`format: tokens` reads: 256 32-bit integers (20240520, 1, number of tokens, zeros), then 16-bit
+tokens. The vocabulary is learned from both. DIR/merges.json holds the merges, with which --decode
+prints a file as text.
 
 Standard library only. Same texts, same files. Exits with 2 if a text is missing or DIR exists.
 """

@@ -3,9 +3,9 @@
 
     python3 tests/bad/make_data.py [DIRECTORY]
 
-Each file breaks one rule of its format; the manifest says which words the refusal must contain. The
-files are small and committed, so that they can be looked at and so that a test needs no Python; this
-script says what is wrong with each of them. With one version of zlib it writes the same bytes
+Each file breaks one rule of its format; the manifest says which words the refusal must contain.
+The files are small and committed, so that they can be looked at and so that a test needs no Python;
+this script says what is wrong with each of them. With one version of zlib it writes the same bytes
 whenever it runs. With a DIRECTORY it writes the bad files there, and no seeds.
 """
 import gzip
@@ -43,7 +43,7 @@ def idx(dims, values=None, kind=8):
         count *= dim
     if values is None:
         values = bytes(index % 251 for index in range(count))
-    return struct.pack(">BBBB", 0, 0, kind, len(dims)) + struct.pack(f">{len(dims)}I", *dims) + values
+    return struct.pack(f">BBBB{len(dims)}I", 0, 0, kind, len(dims), *dims) + values
 
 
 def compress(data):
@@ -280,7 +280,8 @@ def make_tokens():
     items("tokens_trailing.bin", "byte 1042: the data end here by the header",
           tokens(stream) + b"\0")
     items("tokens_wide_as_narrow.bin", "but 18 bytes follow", tokens(stream, kind="I"))
-    items("tokens_vocabulary.bin", "byte 1030 (sequence 0, token 3 of the file): token number 50257",
+    items("tokens_vocabulary.bin",
+          "byte 1030 (sequence 0, token 3 of the file): token number 50257",
           tokens(stream[:3] + [50257] + stream[4:]))
     items("tokens_wide_negative.bin", "byte 1032 (token 2): token number 4294967295 is over",
           tokens(stream[:2] + [0xffffffff] + stream[3:], 20240801, 7, kind="I"))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of scripts/make_tokens.py: test_make_tokens.py PATH_OF_THE_SCRIPT. Standard library only."""
+"""Tests of scripts/make_tokens.py, whose path is the argument. Standard library only."""
 import json
 import os
 import random
@@ -45,8 +45,8 @@ def test_text_survives(folder):
     generator = random.Random(1)
     texts = [b"the cat and the other cat", b"\xff\x00\n\n  x\x80 \xc3\xa4 12 3,4;\t", b"",
              bytes(generator.randrange(256) for _ in range(5000)), b" a" * 3000, b"aaaa" * 50]
-    for percent in (0, 10, 50):
-        for merges in (0, 1, 200, 50000):
+    for percent in (0, 10):
+        for merges in (0, 1, 50000):
             out = os.path.join(folder, f"out-{percent}-{merges}")
             # Documents one by one, as the two files split each of them.
             for index, text in enumerate(texts):
@@ -77,7 +77,7 @@ def test_merges_are_the_most_frequent_first(folder):
 
 
 def test_real_texts_and_their_order(folder):
-    """The default texts: twice the same files, documents begin with 50256, numbers fit the model."""
+    """The default texts: twice the same files; documents begin with 50256; numbers fit."""
     one, two = os.path.join(folder, "one"), os.path.join(folder, "two")
     run("--out", one, seed="1")
     run("--out", two, seed="2")

@@ -22,6 +22,16 @@ static void make_files(void)
              (const int64_t[]){2, 0, 7}, 24);
 }
 
+static bool is_item_values(const float x[12])
+{
+    for (int index = 0; index < 12; index++) {
+        if (x[index] != item_values[index]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static struct request request_of(const struct file *path)
 {
     return (struct request){.format = SPW_DATA_NPY, .path = path, .labels = &labels};
@@ -53,7 +63,7 @@ Test(npy, floats_come_out_as_they_went_in)
     int32_t targets[3];
     struct spw_data_info info;
     gather(x, targets, &info);
-    cr_assert(memcmp(x, item_values, sizeof(x)) == 0);
+    cr_assert(is_item_values(x));
     cr_assert(targets[0] == 2 && targets[1] == 0 && targets[2] == 7);
     cr_assert(info.rank == 3 && info.dim[0] == 1 && info.dim[1] == 2 && info.dim[2] == 2);
     cr_assert(info.items == 3 && info.classes == 8 && info.resident_bytes == 12 * 4 + 3 * 4);
@@ -150,7 +160,7 @@ Test(npy, reads_any_spelling_of_the_header)
             struct spw_data_info info;
             file_npy(&items, major, spellings[index], item_values, sizeof(item_values));
             gather(x, targets, &info);
-            cr_assert(memcmp(x, item_values, sizeof(x)) == 0, "%s", spellings[index]);
+            cr_assert(is_item_values(x), "%s", spellings[index]);
         }
     }
 }
@@ -218,7 +228,7 @@ Test(npy, survives_every_flipped_bit)
         changed.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         const struct request request = request_of(&changed);
         const bool ok = request_try(&request, &error) == SPW_OK;
-        cr_assert(!ok || bit >= 6 * 8);
+        cr_assert(!ok || bit >= 48);
         accepted += ok;
     }
     cr_assert(accepted > 0 && accepted <= 12 * 32 + 64, "%d", accepted);

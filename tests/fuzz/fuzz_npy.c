@@ -14,14 +14,17 @@
 static struct fuzz_file make_bytes(uint64_t count, const char *rest,
                                    uint8_t bytes[HEADER_BYTES + COUNT_MAX])
 {
-    char text[HEADER_BYTES - 10];
+    static const uint8_t prefix[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, HEADER_BYTES - 10, 0};
+    char text[HEADER_BYTES - sizeof(prefix)];
     const int length = snprintf(text, sizeof(text),
                                 "{'descr': '|u1', 'fortran_order': False, 'shape': (%" PRIu64 "%s}",
                                 count, rest);
     memset(bytes, 0, HEADER_BYTES + COUNT_MAX);
-    memcpy(bytes, "\x93NUMPY\1\0\x76\0", 10);
-    memset(bytes + 10, ' ', HEADER_BYTES - 11);
-    memcpy(bytes + 10, text, (size_t)length);
+    memcpy(bytes, prefix, sizeof(prefix));
+    memset(bytes + sizeof(prefix), ' ', HEADER_BYTES - sizeof(prefix) - 1);
+    for (int index = 0; index < length; index++) {
+        bytes[sizeof(prefix) + (size_t)index] = (uint8_t)text[index];
+    }
     bytes[HEADER_BYTES - 1] = '\n';
     return (struct fuzz_file){bytes, HEADER_BYTES + (size_t)count};
 }
