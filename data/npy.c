@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Values are read through this much memory when they must be converted. */
-#define CHUNK_BYTES 32768
+#define CHUNK_BYTES 8192
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "npy and token files are read as little-endian memory"

@@ -106,6 +106,9 @@ def make_idx():
           idx([0xffffffff] * 4, b""))
     items("idx_overflow_last.idx", "byte 16: with dimension 3 = 65536 the size overflows",
           idx([65536] * 4, b""))
+    # 2^64 - 1 values: the product fits in 64 bits, the header on top does not.
+    items("idx_overflow_header.idx", "byte 4: the size overflows",
+          idx([0xffffffff, 641, 6700417], b""))
     items("idx_near_2_64.idx", "header declares 18446744065119617037 bytes",
           idx([0xffffffff, 0xffffffff], b""))
     items("idx_count_over_file.idx", "its header declares 8589934608 bytes",
@@ -177,6 +180,7 @@ def make_npy():
     items("npy_length_zero.npy", "bad npy header", b"\x93NUMPY\1\0\0\0" + FLOATS)
     items("npy_no_newline.npy", "one newline at the end of the header",
           npy("<f4", shape)[:-1] + b" " + FLOATS)
+    items("npy_quote.npy", "the closing quote expected", b"\x93NUMPY\1\0\7\0{'descr")
     items("npy_object.npy", "the object type holds pickled Python",
           npy("|O", "(3,)", b"\x80\4]\x94."))
     items("npy_structured.npy", "a structured type isn't served",
@@ -201,6 +205,8 @@ def make_npy():
     items("npy_dim_float.npy", "\",\" or \")\" expected", npy("<f4", "(3, 4.0)", FLOATS))
     items("npy_overflow.npy", "the size overflows 64 bits",
           npy("<f4", "(4294967296, 4294967296)", FLOATS))
+    items("npy_overflow_header.npy", "the size overflows 64 bits",
+          npy("|u1", "(1, 18446744073709551615)", FLOATS))
     items("npy_overflow_element.npy", "the size overflows 64 bits",
           npy("<f8", "(4611686018427387904, 1)", FLOATS))
     items("npy_count_over_file.npy", "its header declares 17592186044544 bytes",
