@@ -1,0 +1,608 @@
+/* schema_value.c — types one value by its row of the table, and writes it back.
+ *
+ * This is where "1e-4" becomes a number and "yes" a clear refusal. Tested by
+ * tests/selection/test_schema.c. */
+#include "selection/schema.h"
+
+#include "base/assert.h"
+#include "base/status.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char name_letters[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+#define NAME_BYTES_MAX 64
+
+/* One value on its way into a struct. */
+struct setting {
+    const struct spw_key_context *context;
+    const struct spw_key *key;
+    const char *path;
+    const struct spw_yaml_node *node;
+    void *at; /* where it is stored */
+};
+
+const struct spw_key *spw_key_find(const struct spw_key *table, const char *name, size_t length)
+{
+    for (const struct spw_key *key = table; key->name != NULL; key++) {
+        if (strlen(key->name) == length && memcmp(key->name, name, length) == 0) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
+const struct spw_key *spw_key_walk(const struct spw_key *table, const char *path, size_t *offset)
+{
+    size_t total = 0;
+    for (;;) {
+        const size_t length = strcspn(path, ".");
+        const struct spw_key *key = spw_key_find(table, path, length);
+        if (key == NULL || key->type == SPW_KEY_CUSTOM) {
+            return NULL;
+        }
+        total += key->offset;
+        if (path[length] == '\0') {
+            if (key->type == SPW_KEY_MAP) {
+                return NULL;
+            }
+            *offset = total;
+            return key;
+        }
+        if (key->type != SPW_KEY_MAP) {
+            return NULL;
+        }
+        table = key->children;
+        path += length + 1;
+    }
+}
+
+static void add_choices(const struct spw_key *key, char *out, size_t room)
+{
+    size_t used = strlen(out);
+    for (uint32_t i = 0; key->choices[i] != NULL && used < room; i++) {
+        const char *separator = i == 0 ? "" : key->choices[i + 1] == NULL ? " or " : ", ";
+        const int added =
+            snprintf(out + used, room - used, "%s%s", separator, key->choices[i]);
+        used += added > 0 ? (size_t)added : 0;
+    }
+}
+
+static void number_range_text(const struct spw_key *key, const char *noun, char out[256])
+{
+    const bool above = (key->flags & SPW_KEY_ABOVE_MIN) != 0;
+    const bool below = (key->flags & SPW_KEY_BELOW_MAX) != 0;
+    char most[64] = "";
+    if (key->max != 0 && key->max < 2147483647.0) {
+        (void)snprintf(most, sizeof(most), "%s %.16g", below ? " and below" : " to", key->max);
+    }
+    if (key->max == key->min && key->max != 0) {
+        (void)snprintf(out, 256, "%.16g", key->min);
+    } else if (most[0] != '\0' && !above && !below) {
+        (void)snprintf(out, 256, "a %s from %.16g%s", noun, key->min, most);
+    } else if (above) {
+        (void)snprintf(out, 256, "a %s above %.16g%s", noun, key->min,
+                       most[0] != '\0' ? most : "");
+    } else {
+        (void)snprintf(out, 256, "a %s, %.16g or more%s", noun, key->min, most);
+    }
+}
+
+const char *spw_key_type_text(const struct spw_key *key, char out[256])
+{
+    char inner[200] = "";
+    switch (key->type) {
+    case SPW_KEY_WHOLE:
+        number_range_text(key, "whole number", out);
+        break;
+    case SPW_KEY_NUMBER:
+        number_range_text(key, "number", out);
+        break;
+    case SPW_KEY_BOOL:
+        (void)snprintf(out, 256, "true or false");
+        break;
+    case SPW_KEY_CHOICE:
+        out[0] = '\0';
+        add_choices(key, out, 256);
+        break;
+    case SPW_KEY_TEXT:
+        (void)snprintf(out, 256, "a text");
+        break;
+    case SPW_KEY_NAME:
+        (void)snprintf(out, 256, "a name of letters, digits, - and _");
+        break;
+    case SPW_KEY_PATH:
+        (void)snprintf(out, 256, "a path, relative to the spec's folder");
+        break;
+    case SPW_KEY_BYTES:
+        (void)snprintf(out, 256, "a size such as 4GiB");
+        break;
+    case SPW_KEY_SIZES:
+        (void)snprintf(out, 256, "a list of whole numbers, each %.16g or more", key->min);
+        break;
+    case SPW_KEY_PAIR:
+        (void)snprintf(out, 256, "a list of two numbers, each %.16g or more and below %.16g",
+                       key->min, key->max);
+        break;
+    case SPW_KEY_MAP:
+        (void)snprintf(out, 256, "a map of keys");
+        break;
+    case SPW_KEY_CUSTOM:
+        (void)snprintf(out, 256, "see below");
+        break;
+    }
+    if (key->word != NULL) {
+        (void)snprintf(inner, sizeof(inner), " or %s", key->word);
+        (void)strncat(out, inner, 255 - strlen(out));
+    }
+    return out;
+}
+
+enum spw_status spw_key_refuse(const struct spw_key_context *context,
+                               const struct spw_yaml_node *node, const char *path,
+                               const char *format, ...)
+{
+    char place[320], why[512];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(why, sizeof(why), format, arguments);
+    va_end(arguments);
+    return SPW_FAIL(context->error, SPW_ERR_USAGE, "%s: %s: %s", spw_yaml_place(node, place), path,
+                    why);
+}
+
+static enum spw_status refuse(const struct setting *setting, const char *why)
+{
+    return spw_key_refuse(setting->context, setting->node, setting->path, "%s", why);
+}
+
+static enum spw_status refuse_type(const struct setting *setting)
+{
+    char node[96], type[256], why[420];
+    (void)snprintf(why, sizeof(why), "%s is not what belongs here; give %s",
+                   spw_yaml_describe(setting->node, node), spw_key_type_text(setting->key, type));
+    return refuse(setting, why);
+}
+
+static enum spw_status refuse_unserved(const struct setting *setting)
+{
+    const struct spw_unserved *unserved = setting->key->unserved;
+    for (; unserved != NULL && unserved->word != NULL; unserved++) {
+        if (strcmp(unserved->word, setting->node->text) == 0) {
+            char why[256];
+            (void)snprintf(why, sizeof(why), "%s is not served yet; %s", unserved->word,
+                           unserved->cure);
+            return refuse(setting, why);
+        }
+    }
+    return SPW_OK;
+}
+
+/* The text of a scalar that is not quoted and says something, or a refusal. */
+static enum spw_status scalar_text(const struct setting *setting, const char **out)
+{
+    const struct spw_yaml_node *node = setting->node;
+    if (node->kind != SPW_YAML_SCALAR) {
+        return refuse_type(setting);
+    }
+    if (!node->quoted && (node->text[0] == '\0' || strcmp(node->text, "~") == 0 ||
+                          strcmp(node->text, "null") == 0)) {
+        char type[256], why[400];
+        (void)snprintf(why, sizeof(why), "no value; give %s, or leave the key out",
+                       spw_key_type_text(setting->key, type));
+        return refuse(setting, why);
+    }
+    *out = node->text;
+    return SPW_OK;
+}
+
+static enum spw_status unquoted_text(const struct setting *setting, const char **out)
+{
+    SPW_TRY(scalar_text(setting, out));
+    if (setting->node->quoted) {
+        char type[256], why[400];
+        (void)snprintf(why, sizeof(why), "\"%.40s\" stands in quotes; take them off: it is %s",
+                       setting->node->text, spw_key_type_text(setting->key, type));
+        return refuse(setting, why);
+    }
+    return SPW_OK;
+}
+
+static bool in_range(const struct spw_key *key, double value)
+{
+    const bool low = (key->flags & SPW_KEY_ABOVE_MIN) != 0 ? value > key->min : value >= key->min;
+    if (key->max == 0) {
+        return low;
+    }
+    return low && ((key->flags & SPW_KEY_BELOW_MAX) != 0 ? value < key->max : value <= key->max);
+}
+
+static enum spw_status refuse_range(const struct setting *setting)
+{
+    char type[256], why[400];
+    (void)snprintf(why, sizeof(why), "%.40s is out of range; give %s", setting->node->text,
+                   spw_key_type_text(setting->key, type));
+    return refuse(setting, why);
+}
+
+static enum spw_status parse_number(const struct setting *setting, double *out)
+{
+    const char *text = NULL;
+    SPW_TRY(unquoted_text(setting, &text));
+    double value;
+    if (setting->key->word != NULL && strcmp(text, setting->key->word) == 0) {
+        *out = 0;
+        return SPW_OK;
+    }
+    if (!spw_parse_number(text, &value)) {
+        return refuse_type(setting);
+    }
+    if (!in_range(setting->key, value)) {
+        return refuse_range(setting);
+    }
+    *out = value;
+    return SPW_OK;
+}
+
+/* Whole numbers may be written as 60000 or 6e4. */
+static enum spw_status parse_whole(const struct setting *setting, uint64_t *out)
+{
+    SPW_TRY(refuse_unserved(setting));
+    const char *text = NULL;
+    SPW_TRY(unquoted_text(setting, &text));
+    if (setting->key->word != NULL && strcmp(text, setting->key->word) == 0) {
+        *out = 0;
+        return SPW_OK;
+    }
+    double value;
+    if (!spw_parse_number(text, &value) || value != floor(value)) {
+        return refuse_type(setting);
+    }
+    if (!in_range(setting->key, value)) {
+        return refuse_range(setting);
+    }
+    *out = (uint64_t)value;
+    return SPW_OK;
+}
+
+static enum spw_status set_bool(const struct setting *setting)
+{
+    static const char *const other_words[] = {"yes", "no", "on", "off", "y", "n", "True", "False",
+                                              "TRUE", "FALSE", "Yes", "No", "On", "Off", "1", "0",
+                                              NULL};
+    const char *text = NULL;
+    SPW_TRY(unquoted_text(setting, &text));
+    if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
+        for (const char *const *word = other_words; *word != NULL; word++) {
+            if (strcmp(*word, text) == 0) {
+                char why[160];
+                (void)snprintf(why, sizeof(why), "\"%s\" is no truth value here; write true or false",
+                               text);
+                return refuse(setting, why);
+            }
+        }
+        return refuse_type(setting);
+    }
+    *(bool *)setting->at = text[0] == 't';
+    return SPW_OK;
+}
+
+static enum spw_status set_choice(const struct setting *setting)
+{
+    const char *text = NULL;
+    if (setting->node->kind == SPW_YAML_SCALAR) {
+        SPW_TRY(refuse_unserved(setting));
+    }
+    SPW_TRY(scalar_text(setting, &text));
+    for (int32_t i = 0; setting->key->choices[i] != NULL; i++) {
+        if (strcmp(text, setting->key->choices[i]) == 0) {
+            *(int32_t *)setting->at = i;
+            return SPW_OK;
+        }
+    }
+    const char *nearest = spw_nearest_name(text, setting->key->choices);
+    if (nearest == NULL) {
+        return refuse_type(setting);
+    }
+    char type[256], why[420];
+    (void)snprintf(why, sizeof(why), "\"%.40s\" is not known; did you mean %s? There are %s", text,
+                   nearest, spw_key_type_text(setting->key, type));
+    return refuse(setting, why);
+}
+
+static enum spw_status set_text(const struct setting *setting)
+{
+    const char *text = NULL;
+    SPW_TRY(scalar_text(setting, &text));
+    if (text[0] == '\0') {
+        return refuse(setting, "an empty text; write something or leave the key out");
+    }
+    if (setting->key->type == SPW_KEY_NAME) {
+        const size_t length = strlen(text);
+        if (strspn(text, name_letters) != length || length > NAME_BYTES_MAX || text[0] == '-') {
+            char why[200];
+            (void)snprintf(why, sizeof(why),
+                           "\"%.70s\" is not a name; use up to 64 letters, digits, - and _, no - "
+                           "first",
+                           text);
+            return refuse(setting, why);
+        }
+    }
+    if (setting->key->type == SPW_KEY_PATH && strlen(text) > 4000) {
+        return refuse(setting, "the path is longer than 4000 characters; shorten it");
+    }
+    const char *folder = setting->context->folder;
+    const bool joined = setting->key->type == SPW_KEY_PATH && text[0] != '/' && folder[0] != '\0';
+    return spw_arena_text(setting->context->arena, setting->context->error,
+                          (const char **)setting->at, "%s%s%s", joined ? folder : "",
+                          joined ? "/" : "", text);
+}
+
+static enum spw_status set_bytes(const struct setting *setting)
+{
+    const char *text = NULL;
+    uint64_t bytes;
+    SPW_TRY(scalar_text(setting, &text));
+    if (!spw_parse_bytes(text, &bytes)) {
+        return refuse_type(setting);
+    }
+    if (!in_range(setting->key, (double)bytes)) {
+        return refuse_range(setting);
+    }
+    *(uint64_t *)setting->at = bytes;
+    return SPW_OK;
+}
+
+/* Item `index` of a list as a setting of its own, so that messages point at it. */
+static struct setting item_of(const struct setting *setting, uint32_t index)
+{
+    struct setting item = *setting;
+    item.node = spw_yaml_item(setting->node, index);
+    return item;
+}
+
+static enum spw_status set_sizes(const struct setting *setting)
+{
+    if (setting->node->kind != SPW_YAML_LIST) {
+        return refuse_type(setting);
+    }
+    if (setting->node->count > SPW_SIZES_MAX) {
+        return refuse(setting, "more than 256 entries; shorten the list");
+    }
+    struct spw_sizes sizes = {.count = setting->node->count};
+    SPW_TRY(spw_arena_take(setting->context->arena, sizes.count + 1u, sizeof(int64_t),
+                           setting->context->error, &sizes.values));
+    uint32_t index = 0;
+    for (const struct spw_yaml_entry *entry = setting->node->entries; entry != NULL;
+         entry = entry->next, index++) {
+        struct setting item = *setting;
+        item.node = entry->value;
+        uint64_t value = 0;
+        SPW_TRY(parse_whole(&item, &value));
+        sizes.values[index] = (int64_t)value;
+    }
+    *(struct spw_sizes *)setting->at = sizes;
+    return SPW_OK;
+}
+
+static enum spw_status set_pair(const struct setting *setting)
+{
+    if (setting->node->kind != SPW_YAML_LIST || setting->node->count != 2) {
+        return refuse_type(setting);
+    }
+    double pair[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct setting item = item_of(setting, i);
+        SPW_TRY(parse_number(&item, &pair[i]));
+    }
+    memcpy(setting->at, pair, sizeof(pair));
+    return SPW_OK;
+}
+
+enum spw_status spw_key_set(const struct spw_key_context *context, const struct spw_key *key,
+                            const char *path, const struct spw_yaml_node *node, void *base)
+{
+    const struct setting setting = {.context = context,
+                                    .key = key,
+                                    .path = path,
+                                    .node = node,
+                                    .at = (char *)base + key->offset};
+    switch (key->type) {
+    case SPW_KEY_WHOLE:
+        if (node->kind != SPW_YAML_SCALAR) {
+            return refuse_type(&setting);
+        }
+        return parse_whole(&setting, setting.at);
+    case SPW_KEY_NUMBER:
+        return parse_number(&setting, setting.at);
+    case SPW_KEY_BOOL:
+        return set_bool(&setting);
+    case SPW_KEY_CHOICE:
+        return set_choice(&setting);
+    case SPW_KEY_TEXT:
+    case SPW_KEY_NAME:
+    case SPW_KEY_PATH:
+        return set_text(&setting);
+    case SPW_KEY_BYTES:
+        return set_bytes(&setting);
+    case SPW_KEY_SIZES:
+        return set_sizes(&setting);
+    case SPW_KEY_PAIR:
+        return set_pair(&setting);
+    case SPW_KEY_MAP:
+        if (node->kind != SPW_YAML_MAP) {
+            return refuse_type(&setting);
+        }
+        return spw_table_read(context, key->children, path, node, 0, setting.at);
+    case SPW_KEY_CUSTOM:
+        break;
+    }
+    SPW_ASSERT(key->type != SPW_KEY_CUSTOM);
+    return SPW_ERR_INTERNAL;
+}
+
+/* Defaults are texts of the table, so that the schema prints what the program does. */
+static enum spw_status set_default(const struct spw_key_context *context,
+                                   const struct spw_key *key, void *base)
+{
+    char *at = (char *)base + key->offset;
+    if (key->type == SPW_KEY_MAP) {
+        return spw_table_defaults(context, key->children, at);
+    }
+    if (key->type == SPW_KEY_NUMBER && (key->flags & SPW_KEY_OPTIONAL) != 0) {
+        *(double *)(void *)at = NAN;
+    }
+    if (key->default_text == NULL) {
+        return SPW_OK; /* zero */
+    }
+    if (key->type == SPW_KEY_PAIR) {
+        double pair[2];
+        SPW_ASSERT(sscanf(key->default_text, "[%lf, %lf]", &pair[0], &pair[1]) == 2);
+        memcpy(at, pair, sizeof(pair));
+        return SPW_OK;
+    }
+    const struct spw_yaml_source source = {.override_text = "the default"};
+    const struct spw_yaml_node node = {
+        .kind = SPW_YAML_SCALAR, .source = &source, .text = key->default_text};
+    return spw_key_set(context, key, key->name, &node, base);
+}
+
+enum spw_status spw_table_defaults(const struct spw_key_context *context,
+                                   const struct spw_key *table, void *base)
+{
+    for (const struct spw_key *key = table; key->name != NULL; key++) {
+        SPW_TRY(set_default(context, key, base));
+    }
+    return SPW_OK;
+}
+
+bool spw_key_unset(const struct spw_key *key, const void *base)
+{
+    const char *at = (const char *)base + key->offset;
+    if ((key->flags & SPW_KEY_OPTIONAL) == 0) {
+        return false;
+    }
+    switch (key->type) {
+    case SPW_KEY_WHOLE:
+    case SPW_KEY_BYTES:
+        return *(const uint64_t *)(const void *)at == 0;
+    case SPW_KEY_NUMBER:
+        return isnan(*(const double *)(const void *)at);
+    case SPW_KEY_TEXT:
+    case SPW_KEY_NAME:
+    case SPW_KEY_PATH:
+        return *(const char *const *)(const void *)at == NULL;
+    case SPW_KEY_SIZES:
+        return ((const struct spw_sizes *)(const void *)at)->values == NULL;
+    case SPW_KEY_MAP: /* optional maps are those whose first required key is missing */
+        for (const struct spw_key *child = key->children; child->name != NULL; child++) {
+            if (child->type == SPW_KEY_PATH && (child->flags & SPW_KEY_REQUIRED) != 0) {
+                return *(const char *const *)(const void *)(at + child->offset) == NULL;
+            }
+        }
+        return false;
+    case SPW_KEY_BOOL:
+    case SPW_KEY_CHOICE:
+    case SPW_KEY_PAIR:
+    case SPW_KEY_CUSTOM:
+        return false;
+    }
+    return false;
+}
+
+/* The shortest text that reads back as the same number. */
+static void add_number(struct spw_text *out, double value)
+{
+    char text[40];
+    for (int digits = 1; digits <= 17; digits++) {
+        (void)snprintf(text, sizeof(text), "%.*g", digits, value);
+        if (strtod(text, NULL) == value) {
+            break;
+        }
+    }
+    spw_text_add(out, "%s", text);
+}
+
+static void add_path(struct spw_text *out, const char *path, const char *directory)
+{
+    if (path[0] == '/' || directory == NULL) {
+        spw_yaml_add_text(out, path);
+        return;
+    }
+    struct spw_text joined;
+    spw_text_init(&joined, out->world);
+    spw_text_add(&joined, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory, path);
+    if (joined.failed) {
+        out->failed = true;
+    } else {
+        spw_yaml_add_text(out, joined.data);
+    }
+    spw_text_deinit(&joined);
+}
+
+static void add_sizes(struct spw_text *out, const struct spw_sizes *sizes)
+{
+    spw_text_add(out, "[");
+    for (uint32_t i = 0; i < sizes->count; i++) {
+        spw_text_add(out, "%s%" PRId64, i == 0 ? "" : ", ", sizes->values[i]);
+    }
+    spw_text_add(out, "]");
+}
+
+void spw_key_print(struct spw_text *out, const struct spw_key *key, const void *base,
+                   const char *directory)
+{
+    const void *at = (const char *)base + key->offset;
+    char bytes[32];
+    switch (key->type) {
+    case SPW_KEY_WHOLE:
+        if (key->word != NULL && *(const uint64_t *)at == 0) {
+            spw_text_add(out, "%s", key->word);
+        } else {
+            spw_text_add(out, "%" PRIu64, *(const uint64_t *)at);
+        }
+        return;
+    case SPW_KEY_NUMBER:
+        if (key->word != NULL && *(const double *)at == 0) {
+            spw_text_add(out, "%s", key->word);
+        } else {
+            add_number(out, *(const double *)at);
+        }
+        return;
+    case SPW_KEY_BOOL:
+        spw_text_add(out, "%s", *(const bool *)at ? "true" : "false");
+        return;
+    case SPW_KEY_CHOICE:
+        spw_text_add(out, "%s", key->choices[*(const int32_t *)at]);
+        return;
+    case SPW_KEY_TEXT:
+    case SPW_KEY_NAME:
+        spw_yaml_add_text(out, *(const char *const *)at);
+        return;
+    case SPW_KEY_PATH:
+        add_path(out, *(const char *const *)at, directory);
+        return;
+    case SPW_KEY_BYTES:
+        spw_text_add(out, "%s", spw_print_bytes(*(const uint64_t *)at, bytes));
+        return;
+    case SPW_KEY_SIZES:
+        add_sizes(out, at);
+        return;
+    case SPW_KEY_PAIR:
+        spw_text_add(out, "[");
+        add_number(out, ((const double *)at)[0]);
+        spw_text_add(out, ", ");
+        add_number(out, ((const double *)at)[1]);
+        spw_text_add(out, "]");
+        return;
+    case SPW_KEY_MAP:
+    case SPW_KEY_CUSTOM:
+        break;
+    }
+    SPW_ASSERT(key->type != SPW_KEY_MAP && key->type != SPW_KEY_CUSTOM);
+}
