@@ -12,14 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Leaves the CPUs that this process is bound to. Not every system can tell; then all are left. */
-static void restrict_to_process(hwloc_topology_t topology)
+/* Leaves the CPUs that this thread is bound to, as the threads that it starts inherit that. Not
+ * every system can tell; then all are left. */
+static void restrict_to_thread(hwloc_topology_t topology)
 {
     hwloc_bitmap_t set = hwloc_bitmap_alloc();
     if (set == NULL) {
         return;
     }
-    if (hwloc_get_cpubind(topology, set, HWLOC_CPUBIND_PROCESS) == 0) {
+    if (hwloc_get_cpubind(topology, set, HWLOC_CPUBIND_THREAD) == 0) {
         (void)hwloc_topology_restrict(topology, set, 0);
     }
     hwloc_bitmap_free(set);
@@ -92,7 +93,7 @@ enum spw_status spw_topology_read(struct spw_topology *out, struct spw_error *er
     if (hwloc_topology_load(topology) != 0) {
         status = SPW_FAIL_NATIVE(error, SPW_ERR_IO, errno, "the machine's cores could not be read");
     } else {
-        restrict_to_process(topology);
+        restrict_to_thread(topology);
         read_cores(topology, &found);
         read_names(topology, &found);
     }
