@@ -106,7 +106,7 @@ static inline float spw_tanhf(float x)
     p = p * s - 5.37214901e-2f;
     p = p * s + 1.333036e-1f;
     p = p * s - 3.33332122e-1f;
-    const float near_zero = x + x * s * p;
+    const float near_zero = spw_with_sign(t + t * s * p, x);
     const float far = spw_with_sign(1.0f - 2.0f / (spw_expf(t + t) + 1.0f), x);
     return t < 0.9f ? near_zero : far;
 }
