@@ -63,8 +63,13 @@ static void carve_packs(struct spw_job *job, struct carver *carver)
     for (int32_t shard = 0; shard < plan->shard_count; shard++) {
         carve_pack(&job->kept[shard], plan->shards[shard].kept.bytes, micro_batches, carver);
     }
-    carve_pack(&job->gradients[0], largest, micro_batches, carver);
-    carve_pack(&job->gradients[1], largest, micro_batches, carver);
+    struct spw_pack_home ranges[2];
+    carve_pack(&ranges[0], largest, micro_batches, carver);
+    carve_pack(&ranges[1], largest, micro_batches, carver);
+    for (int32_t shard = 1; shard < plan->shard_count; shard++) {
+        job->gradients[shard].home = ranges[shard % 2].home;
+        job->gradients[shard].stride_bytes = ranges[shard % 2].stride_bytes;
+    }
     carve_pack(&job->losses, sizeof(struct spw_loss), micro_batches, carver);
     job->x_stride_bytes = spw_round_up(plan->cuts[0].bytes, SPW_DEVICE_ALIGNMENT);
     job->targets_stride_bytes = spw_round_up(plan->targets_bytes, SPW_DEVICE_ALIGNMENT);

@@ -80,8 +80,8 @@ static enum spw_status make_blocks(struct spw_job *job, struct spw_error *error)
                          error, &job->grads));
     SPW_TRY(spw_allocate(world, 2 * count, sizeof(void *), "a job's blocks", error, &job->moments));
     SPW_TRY(spw_allocate(world, count, sizeof(void *), "a job's norms", error, &job->norms));
-    SPW_TRY(spw_allocate(world, job->accumulators_max, sizeof(uint64_t), "a job's sums", error,
-                         &job->reduce_offsets));
+    SPW_TRY(spw_allocate(world, (uint64_t)job->accumulators_max * SPW_SLOTS_MAX, sizeof(uint64_t),
+                         "a job's sums", error, &job->reduce_offsets));
     struct spw_block *next = job->blocks;
     for (uint64_t b = 0; b < count; b++) {
         const struct spw_weight_block *weight_block = &plan->weight_blocks[b];
@@ -138,12 +138,13 @@ static enum spw_status make_packs(struct spw_job *job, struct spw_error *error)
         spw_allocate(job->world, shards, sizeof *job->cuts, "a job's packs", error, &job->cuts));
     SPW_TRY(
         spw_allocate(job->world, shards, sizeof *job->kept, "a job's packs", error, &job->kept));
+    SPW_TRY(spw_allocate(job->world, shards, sizeof *job->gradients, "a job's packs", error,
+                         &job->gradients));
     for (uint64_t shard = 0; shard < shards; shard++) {
         SPW_TRY(make_landing(job, &job->cuts[shard], error));
         SPW_TRY(make_landing(job, &job->kept[shard], error));
+        SPW_TRY(make_landing(job, &job->gradients[shard], error));
     }
-    SPW_TRY(make_landing(job, &job->gradients[0], error));
-    SPW_TRY(make_landing(job, &job->gradients[1], error));
     return make_landing(job, &job->losses, error);
 }
 
@@ -252,11 +253,13 @@ static void destroy_packs(struct spw_job *job)
         if (job->kept != NULL) {
             spw_release(job->world, job->kept[shard].landing);
         }
+        if (job->gradients != NULL) {
+            spw_release(job->world, job->gradients[shard].landing);
+        }
     }
     spw_release(job->world, job->cuts);
     spw_release(job->world, job->kept);
-    spw_release(job->world, job->gradients[0].landing);
-    spw_release(job->world, job->gradients[1].landing);
+    spw_release(job->world, job->gradients);
     spw_release(job->world, job->losses.landing);
 }
 

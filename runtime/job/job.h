@@ -102,7 +102,9 @@ struct spw_job {
     uint64_t *reduce_offsets;   /* of REDUCE works under way: [slot * accumulators + i] */
     struct spw_pack_home *cuts; /* [shard], [0] unused */
     struct spw_pack_home *kept; /* [shard] */
-    struct spw_pack_home gradients[2];
+    /* [shard]: gradients of the cut before it. Borders share two ranges in turn: when one is
+     * written, the one after the next has been read. */
+    struct spw_pack_home *gradients;
     struct spw_pack_home losses;
     struct spw_feed feeds[2];
     uint64_t x_stride_bytes, targets_stride_bytes;

@@ -185,7 +185,7 @@ static void forget_outputs(struct spw_job *job, const struct spw_unit_key *key)
             job->kept[key->shard].landing[i].state = SPW_NOT_MADE;
         }
         if (key->kind == SPW_UNIT_BACKWARD && key->shard > 0) {
-            job->gradients[key->shard % 2].landing[i].state = SPW_NOT_MADE;
+            job->gradients[key->shard].landing[i].state = SPW_NOT_MADE;
         }
     }
 }

@@ -231,7 +231,7 @@ static void land_outputs(struct spw_unit *unit, int64_t index)
         job->kept[key->shard].landing[micro_batch].state = SPW_LANDED;
     }
     if (key->kind == SPW_UNIT_BACKWARD && key->shard > 0) {
-        job->gradients[key->shard % 2].landing[micro_batch].state = SPW_LANDED;
+        job->gradients[key->shard].landing[micro_batch].state = SPW_LANDED;
     }
 }
 

@@ -45,9 +45,9 @@ static struct spw_pack_home *pack_of(struct spw_job *job, const struct spw_unit_
     case SPW_BIND_KEPT:
         return &job->kept[key->shard];
     case SPW_BIND_GRAD_IN:
-        return &job->gradients[(key->shard + 1) % 2];
+        return &job->gradients[key->shard + 1];
     case SPW_BIND_GRAD_OUT:
-        return &job->gradients[key->shard % 2];
+        return &job->gradients[key->shard];
     case SPW_BIND_LOSS:
         return &job->losses;
     default:

@@ -2,7 +2,7 @@
 #include "cases.h"
 
 #include "base/philox.h"
-#include "temporary.h"
+#include "tests/support/temporary.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
