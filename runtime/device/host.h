@@ -59,7 +59,8 @@ struct spw_host_queue {
     uint64_t polled;                         /* last ticket whose record was taken; executor only */
     _Alignas(64) _Atomic uint64_t finished;  /* last ticket done; written by the worker */
     uint64_t free_ns;                        /* end of the last command; worker only */
-    uint32_t spins;                          /* worker only: see host_queue.c */
+    uint32_t penalty;                        /* worker only: see host_queue.c */
+    uint32_t short_sleeps_wanted;            /* worker only */
 
     _Alignas(64) _Atomic uint32_t sleeps_for; /* enum reason in host_queue.c */
     _Atomic bool stop;

@@ -5,22 +5,22 @@
  * command that is enqueued already; so whatever is enqueued gets done, without any order between
  * locks.
  *
- * A worker that has nothing to do looks around for a moment and then sleeps. How long it looks is
- * learnt: looking in vain halves it, down to none, and a sleep that turns out short doubles it
- * again. So three idle workers per device cost nothing, also where devices have more workers than
- * the machine has cores. Tested by tests/runtime/test_host_queue.c and tests/stress/stress_host.c.
- */
+ * A worker that has nothing to do looks around for a moment, if that paid lately, and then sleeps.
+ * After a look in vain it looks again only after a number of sleeps so short that a look would have
+ * caught them, and that number doubles each time. So idle workers cost nothing, and where several
+ * share a core, where looking only keeps the others from working, they soon stop.
+ * Tested by tests/runtime/test_host_queue.c and tests/stress/stress_host.c. */
 #include "base/assert.h"
 #include "base/status.h"
 #include "runtime/device/host.h"
 
 #include <stdio.h>
 
-/* A look takes some 25 ns: at most some 20 us, about what a sleep and a wake-up cost. */
-#define SPINS_MAX 800
-#define SPINS_MIN 16
-/* A sleep shorter than this would have been better spent looking. */
-#define SHORT_SLEEP_NS 40000
+/* A look takes some 25 ns: in all some 10 us, about what falling asleep and waking up cost. */
+#define LOOKS 400
+/* A sleep shorter than this, the time to wake up included, a look might have caught. */
+#define SHORT_SLEEP_NS 20000
+#define PENALTY_MAX 1024
 
 _Static_assert((SPW_HOST_COMMANDS_MAX & (SPW_HOST_COMMANDS_MAX - 1)) == 0, "slots are masked");
 
@@ -131,13 +131,18 @@ static bool has_work(struct spw_host_queue *queue, const struct spw_wait *wait)
 
 static bool look_around(struct spw_host_queue *queue, const struct spw_wait *wait)
 {
-    for (uint32_t i = 0; i < queue->spins; i++) {
+    if (queue->short_sleeps_wanted > 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < LOOKS; i++) {
         if (has_work(queue, wait)) {
+            queue->penalty = 1;
             return true;
         }
         pause_briefly();
     }
-    queue->spins = queue->spins > SPINS_MIN ? queue->spins / 2 : 0;
+    queue->penalty = queue->penalty < PENALTY_MAX ? 2 * queue->penalty : PENALTY_MAX;
+    queue->short_sleeps_wanted = queue->penalty;
     return false;
 }
 
@@ -155,9 +160,8 @@ static void sleep_until_work(struct spw_host_queue *queue, const struct spw_wait
     }
     atomic_store(&queue->sleeps_for, AWAKE);
     spw_mutex_unlock(&queue->mutex);
-    if (spw_now_ns(world) - begin_ns < SHORT_SLEEP_NS) {
-        const uint32_t spins = queue->spins > 0 ? 2 * queue->spins : SPINS_MIN;
-        queue->spins = spins < SPINS_MAX ? spins : SPINS_MAX;
+    if (queue->short_sleeps_wanted > 0 && spw_now_ns(world) - begin_ns < SHORT_SLEEP_NS) {
+        queue->short_sleeps_wanted--;
     }
 }
 
@@ -237,7 +241,7 @@ enum spw_status spw_host_queue_open(struct spw_host_device *device, enum spw_que
     const struct spw_world *world = device->world;
     queue->device = device;
     queue->name = name;
-    queue->spins = SPINS_MIN;
+    queue->penalty = 1;
     enum spw_status status;
     SPW_TRY_GOTO(spw_allocate(world, SPW_HOST_COMMANDS_MAX, sizeof(*queue->commands),
                               "a queue's commands", error, &queue->commands),
