@@ -40,9 +40,9 @@ function(spw_add_program name)
     target_link_libraries(${name} PRIVATE ${PROGRAM_LIBS} spw_flags spw_warnings)
 endfunction()
 
-# The library as a user sees it: the public header and, for the linker only, every box.
+# The library as a user sees it: the public header and, for the linker only, the box behind it.
 add_library(spw_spillway INTERFACE)
 add_library(spw::spillway ALIAS spw_spillway)
 target_include_directories(spw_spillway INTERFACE "${PROJECT_SOURCE_DIR}/include")
 target_link_libraries(spw_spillway INTERFACE
-    $<$<TARGET_EXISTS:spw_selection>:$<LINK_ONLY:spw_selection>>)
+    $<$<TARGET_EXISTS:spw_api>:$<LINK_ONLY:spw_api>>)

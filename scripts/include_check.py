@@ -20,6 +20,7 @@ VISIBLE = {
     "partitioner": ["base", "kernels", "models", "partitioner"],
     "data": ["base", "data"],
     "runtime": ["base", "kernels", "models", "partitioner", "data", "runtime"],
+    "api": ["base", "kernels", "models", "partitioner", "data", "runtime", "api"],
     "selection": ["base", "kernels", "models", "partitioner", "data", "runtime", "selection"],
 }
 
