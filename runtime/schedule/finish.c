@@ -75,6 +75,7 @@ static void finish_backward(struct spw_run *run, struct spw_place *place, struct
         if (blocks[i]->kind != SPW_BLOCK_GRADS) {
             continue;
         }
+        drop_everywhere(run, place, blocks[i]);
         const bool wanted_here = run->update_place == SPW_UPDATE_ON_DEVICE || !key->last_of_group;
         if (!ok || !wanted_here) {
             spw_residency_drop(&place->residency, blocks[i]);
