@@ -135,9 +135,9 @@ static enum spw_status infer_windows(struct spw_op_desc *desc, int64_t channels,
 
 static enum spw_status infer_conv2d(struct spw_op_desc *desc, struct spw_error *error)
 {
-    SPW_TRY(want_positive(desc->attr.conv2d.out, "the number of output channels", error));
-    return infer_windows(desc, desc->attr.conv2d.out, desc->attr.conv2d.kernel,
-                         desc->attr.conv2d.stride, desc->attr.conv2d.padding, error);
+    SPW_TRY(infer_windows(desc, desc->attr.conv2d.out, desc->attr.conv2d.kernel,
+                          desc->attr.conv2d.stride, desc->attr.conv2d.padding, error));
+    return want_positive(desc->attr.conv2d.out, "the number of output channels", error);
 }
 
 static enum spw_status infer_pool(struct spw_op_desc *desc, struct spw_error *error)
