@@ -203,6 +203,10 @@ enum spw_job_array { SPW_JOB_WEIGHTS, SPW_JOB_MOMENT0, SPW_JOB_MOMENT1 };
  * finished step. SPW_ERR_NOT_FOUND once the homes are freed. */
 enum spw_status spw_job_read(const struct spw_job *job, enum spw_job_array array, int32_t index,
                              float *out, struct spw_error *error);
+/* The same for its elements [first, first + count), so that large ones need no second copy. */
+enum spw_status spw_job_read_part(const struct spw_job *job, enum spw_job_array array,
+                                  int32_t index, uint64_t first, uint64_t count, float *out,
+                                  struct spw_error *error);
 
 struct spw_device_stats {
     char name[32];

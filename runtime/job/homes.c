@@ -170,8 +170,9 @@ void spw_job_give_spare(struct spw_job *job, void *home, uint64_t bytes)
     SPW_ASSERT(!"more spare slots given back than taken");
 }
 
-enum spw_status spw_job_read(const struct spw_job *job, enum spw_job_array array, int32_t index,
-                             float *out, struct spw_error *error)
+enum spw_status spw_job_read_part(const struct spw_job *job, enum spw_job_array array,
+                                  int32_t index, uint64_t first, uint64_t count, float *out,
+                                  struct spw_error *error)
 {
     if (job->home == NULL) {
         return SPW_FAIL(error, SPW_ERR_NOT_FOUND, "job %s holds no state: it %s", job->id,
@@ -188,6 +189,15 @@ enum spw_status spw_job_read(const struct spw_job *job, enum spw_job_array array
                                                 : job->moments[2 * block + (int32_t)moment];
     const char *bytes = spw_home_open(job->home, home);
     const struct spw_segment *segment = job->param_segment[index];
-    memcpy(out, bytes + segment->offset_bytes, segment->elements * sizeof(float));
+    SPW_ASSERT(first <= segment->elements);
+    SPW_ASSERT(count <= segment->elements - first);
+    memcpy(out, bytes + segment->offset_bytes + first * sizeof(float), count * sizeof(float));
     return SPW_OK;
+}
+
+enum spw_status spw_job_read(const struct spw_job *job, enum spw_job_array array, int32_t index,
+                             float *out, struct spw_error *error)
+{
+    const uint64_t elements = (uint64_t)job->config.graph->params[index].elements;
+    return spw_job_read_part(job, array, index, 0, elements, out, error);
 }
