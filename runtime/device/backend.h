@@ -166,9 +166,11 @@ extern const struct spw_backend spw_backend_host;
 enum spw_status spw_gate_create(const struct spw_world *world, struct spw_error *error,
                                 struct spw_gate **out);
 void spw_gate_destroy(struct spw_gate *gate);
-void spw_gate_knock(struct spw_gate *gate); /* from any thread, also a signal handler's helper */
+/* From any thread. Async-signal-safe. */
+void spw_gate_knock(struct spw_gate *gate);
 uint64_t spw_gate_count(const struct spw_gate *gate); /* knocks so far */
-/* Sleeps until the count differs from `seen` or the deadline (0: none) has passed. */
+/* Sleeps until the count differs from `seen` or the deadline (monotonic nanoseconds, 0: none) has
+ * passed. One thread at a time. */
 void spw_gate_wait(struct spw_gate *gate, uint64_t seen, uint64_t deadline_ns);
 
 #endif
