@@ -55,6 +55,8 @@ struct conformance_operands {
 void conformance_operands_init(struct conformance_operands *operands,
                                const struct conformance_case *c, size_t element,
                                size_t misalignment);
+/* Makes whole numbers from -4 to 4 of all inputs, so that many are equal. */
+void conformance_coarsen(struct conformance_operands *operands);
 void conformance_operands_deinit(struct conformance_operands *operands);
 /* Element `index` of a part. */
 double conformance_value(const struct conformance_operands *operands, enum conformance_part part,

@@ -140,6 +140,15 @@ void conformance_operands_init(struct conformance_operands *operands,
     fill_integers(operands);
 }
 
+void conformance_coarsen(struct conformance_operands *operands)
+{
+    for (int part = 0; part < PART_FIRST_OUTPUT; part++) {
+        for (int64_t i = 0; i < operands->count[part]; i++) {
+            conformance_set(operands, part, i, rint(2 * conformance_value(operands, part, i)));
+        }
+    }
+}
+
 void conformance_operands_deinit(struct conformance_operands *operands)
 {
     for (int part = 0; part < PART_COUNT; part++) {

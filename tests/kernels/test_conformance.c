@@ -99,6 +99,32 @@ Test(conformance, plain_and_fast_agree_with_double)
     lanes_deinit(&lanes);
 }
 
+/* Equal numbers all over: the first of equal maxima counts, in pooling and in the loss. Equal terms
+ * are all rounded the same way, so sums are off by more; a wrong choice would be off by all. */
+static void check_ties(const struct conformance_case *c, struct lanes *lanes)
+{
+    char name[160], text[160];
+    struct conformance_operands want, fast;
+    conformance_operands_init(&want, c, sizeof(double), 0);
+    conformance_operands_init(&fast, c, sizeof(float), 0);
+    conformance_coarsen(&want);
+    conformance_coarsen(&fast);
+    run_both_plain(&want);
+    run_both(&fast, lanes->lane[1], 1);
+    const char *breach = conformance_compare(&want, &fast, 1e-4, text);
+    cr_assert(breach == NULL, "%s: %s", conformance_text(c, name), breach);
+    conformance_operands_deinit(&want);
+    conformance_operands_deinit(&fast);
+}
+
+Test(conformance, equal_numbers_are_treated_alike)
+{
+    struct lanes lanes;
+    lanes_init(&lanes, 1);
+    (void)each_case(check_ties, &lanes);
+    lanes_deinit(&lanes);
+}
+
 /* The number whose gradient backward gives: y . dy, or the scaled loss. */
 static double objective(struct conformance_operands *operands)
 {
@@ -391,6 +417,14 @@ static void check_split(const struct conformance_case *whole_case, struct lanes 
         }
         conformance_operands_deinit(&piece);
     }
+    char name[160], text[160];
+    struct conformance_operands plain;
+    conformance_operands_init(&plain, &c, sizeof(double), 0);
+    plain.item_offset = 10;
+    run_both_plain(&plain);
+    const char *breach = conformance_compare(&plain, &whole, TOLERANCE, text);
+    cr_assert(breach == NULL, "plain %s: %s", conformance_text(&c, name), breach);
+    conformance_operands_deinit(&plain);
     conformance_operands_deinit(&whole);
 }
 
