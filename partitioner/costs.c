@@ -119,6 +119,7 @@ static void add_params(struct spw_cost_floor *floor, int32_t node)
 static void add_need(struct spw_cost_floor *floor, int32_t tensor, int32_t node)
 {
     const struct spw_tensor_flow *at = spw_flow_tensor(floor->costs->flow, tensor);
+    floor->reads_in = floor->reads_in || tensor < floor->first;
     if (tensor >= floor->first && at->first_need == node) {
         floor->live_bytes += spw_round_up(at->bytes, SPW_DEVICE_ALIGNMENT);
     }
@@ -128,16 +129,35 @@ static void add_need(struct spw_cost_floor *floor, int32_t tensor, int32_t node)
 static void add_needs(struct spw_cost_floor *floor, int32_t node)
 {
     const struct spw_flow *flow = floor->costs->flow;
-    const struct spw_node *at = &flow->graph->nodes[node];
-    const int inputs = spw_op_inputs(at->desc.op);
-    add_need(floor, node, node);
-    add_need(floor, at->input[0], node);
-    if (inputs == 2 && at->input[1] != at->input[0]) {
-        add_need(floor, at->input[1], node);
+    const struct spw_node_flow *at = &flow->nodes[node];
+    const int32_t *input = flow->graph->nodes[node].input;
+    if (at->needs & SPW_NEEDS_Y) {
+        add_need(floor, node, node);
     }
-    if (flow->nodes[node].needs & SPW_NEEDS_SAVED) {
-        floor->live_bytes += spw_round_up(flow->nodes[node].saved_bytes, SPW_DEVICE_ALIGNMENT);
+    if (at->needs & SPW_NEEDS_X0) {
+        add_need(floor, input[0], node);
     }
+    if (at->needs & SPW_NEEDS_X1 && !(at->needs & SPW_NEEDS_X0 && input[0] == input[1])) {
+        add_need(floor, input[1], node);
+    }
+    if (at->needs & SPW_NEEDS_SAVED) {
+        floor->live_bytes += spw_round_up(at->saved_bytes, SPW_DEVICE_ALIGNMENT);
+    }
+    if (at->runs_backward && at->backward_workspace > floor->workspace_bytes) {
+        floor->workspace_bytes = spw_round_up(at->backward_workspace, SPW_DEVICE_ALIGNMENT);
+    }
+}
+
+/* Scratch memory at the two worst moments that are easily known: the first backward call, and the
+ * one with the largest workspace. */
+static uint64_t scratch_floor(const struct spw_cost_floor *floor, uint64_t live_bytes)
+{
+    const struct spw_node_flow *last = &floor->costs->flow->nodes[floor->end - 1];
+    uint64_t first_call = live_bytes;
+    if (last->runs_backward) {
+        first_call += spw_round_up(last->backward_workspace, SPW_DEVICE_ALIGNMENT);
+    }
+    return first_call > floor->workspace_bytes ? first_call : floor->workspace_bytes;
 }
 
 void spw_cost_floor_extend(struct spw_cost_floor *floor)
@@ -169,11 +189,12 @@ void spw_cost_floor_extend(struct spw_cost_floor *floor)
         forward_slot += flow->border_bytes[floor->end];
         backward_slot += flow->border_gradients[floor->end] ? flow->border_bytes[floor->end] : 0;
     }
-    uint64_t live_bytes = floor->live_bytes;
-    if (costs->keep && !last) {
-        live_bytes *= costs->slots;
-    }
+    const bool kept = costs->keep && !last;
+    backward_slot += kept ? floor->live_bytes : 0;
+    /* Whatever is recomputed begins with the pack before the shard. */
+    backward_slot += floor->reads_in || (!kept && floor->live_bytes > 0) ? in_bytes : 0;
+    const uint64_t scratch = scratch_floor(floor, kept ? 0 : floor->live_bytes);
     const uint64_t forward = floor->weights_bytes + costs->slots * forward_slot;
-    const uint64_t backward = floor->state_bytes + live_bytes + costs->slots * backward_slot;
+    const uint64_t backward = floor->state_bytes + scratch + costs->slots * backward_slot;
     floor->bytes = forward > backward ? forward : backward;
 }

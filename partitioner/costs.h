@@ -36,9 +36,11 @@ struct spw_cost_floor {
     int32_t first, end;
     uint64_t weights_bytes, grads_bytes; /* so far */
     uint64_t own_chunks;
-    uint64_t live_bytes;  /* what the backward pass reads and the shard makes */
-    uint64_t state_bytes; /* weights, gradients, partial sums: only grows with the range */
-    uint64_t bytes;       /* the bound: at most the cost */
+    uint64_t live_bytes;      /* what the backward pass reads and the shard makes */
+    uint64_t workspace_bytes; /* largest of a backward call */
+    bool reads_in;            /* a backward call reads the pack before the shard */
+    uint64_t state_bytes;     /* weights, gradients, partial sums: only grows with the range */
+    uint64_t bytes;           /* the bound: at most the cost */
 };
 struct spw_cost_floor spw_cost_floor_of(const struct spw_costs *costs, int32_t first);
 /* Takes in node `end`. */

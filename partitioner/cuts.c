@@ -97,13 +97,15 @@ static enum spw_status scan(const struct spw_cuts *cuts, const struct spw_cut_bu
 }
 
 /* The longest shard from `first` on that is within its limit and leaves a rest that can be cut;
- * *end is `first` if there is none. Where a shard turns out larger than its bound by some bytes,
- * those with less than half of that to spare are passed over. */
+ * *end is `first` if there is none. After some misses, where shards turn out larger than their
+ * bounds by some bytes, those with less than half of that to spare are passed over. */
 static enum spw_status furthest(const struct spw_cuts *cuts, const struct spw_cut_budget *budget,
                                 uint64_t usual, int32_t first, struct spw_error *error,
                                 int32_t *end)
 {
+    enum { MISSES_MAX = 16 };
     const bool strict = budget->usual_bytes == budget->most_bytes;
+    int misses = 0;
     int32_t candidate;
     SPW_TRY(scan(cuts, budget, usual, first, error, &candidate));
     uint64_t margin = 0;
@@ -119,7 +121,9 @@ static enum spw_status furthest(const struct spw_cuts *cuts, const struct spw_cu
         if (bytes <= limit) {
             break;
         }
-        margin = bytes < UINT64_MAX ? (bytes - cuts->floors[candidate]) / 2 : margin;
+        if (++misses >= MISSES_MAX && bytes < UINT64_MAX) {
+            margin = (bytes - cuts->floors[candidate]) / 2;
+        }
     }
     *end = candidate;
     return SPW_OK;

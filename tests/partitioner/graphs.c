@@ -22,8 +22,8 @@ static struct spw_built add(struct making *making, const char *name, struct spw_
 {
     struct spw_built out = {0};
     if (making->status == SPW_OK) {
-        making->status = spw_builder_add(making->builder, name, &desc, input, second,
-                                         making->error, &out);
+        making->status =
+            spw_builder_add(making->builder, name, &desc, input, second, making->error, &out);
     }
     return out;
 }

@@ -16,12 +16,12 @@ static inline void check_ok(enum spw_status status, const struct spw_error *erro
 
 /* Models by number, so that tests can loop over them. */
 enum graph_kind {
-    GRAPH_MLP,     /* with dropout */
+    GRAPH_MLP, /* with dropout */
     GRAPH_CNN,
-    GRAPH_RESNET,  /* residuals, also around strided convolutions */
-    GRAPH_GPT,     /* tied head, all dropouts */
+    GRAPH_RESNET,   /* residuals, also around strided convolutions */
+    GRAPH_GPT,      /* tied head, all dropouts */
     GRAPH_GPT_XENT, /* the same with a fused head of 4,096 tokens */
-    GRAPH_TANGLE,  /* tied layers, a tensor added to itself, long residuals, late use of the data */
+    GRAPH_TANGLE, /* tied layers, a tensor added to itself, long residuals, late use of the data */
     GRAPH_KINDS
 };
 const char *graph_name(enum graph_kind kind);

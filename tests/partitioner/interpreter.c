@@ -26,7 +26,7 @@ struct setting {
     float **weights;       /* [param] */
     void *x;               /* whole batch */
     int32_t *targets;
-    int64_t x_elements;    /* of an item */
+    int64_t x_elements; /* of an item */
 };
 
 static void open_setting(struct setting *setting, const struct spw_graph *graph,
@@ -78,8 +78,7 @@ static void close_setting(struct setting *setting)
 
 static int64_t items_of(const struct setting *setting, int64_t micro_batch)
 {
-    const int64_t left =
-        setting->options->batch - micro_batch * setting->options->micro_batch;
+    const int64_t left = setting->options->batch - micro_batch * setting->options->micro_batch;
     return left < setting->options->micro_batch ? left : setting->options->micro_batch;
 }
 
@@ -89,8 +88,7 @@ static void run_call(const struct setting *setting, struct spw_call *call, enum 
     call->items = items_of(setting, micro_batch);
     call->step = STEP;
     call->item_offset = (uint64_t)(micro_batch * setting->options->micro_batch);
-    call->loss_scale =
-        1.0F / (float)(setting->options->batch * setting->graph->targets_per_item);
+    call->loss_scale = 1.0F / (float)(setting->options->batch * setting->graph->targets_per_item);
     call->flags |= training ? SPW_CALL_TRAINING : 0;
     if (setting->lane == NULL) {
         spw_op_reference(call, pass);
@@ -114,8 +112,7 @@ static struct results new_results(const struct setting *setting)
     for (int32_t p = 0; p < graph->param_count; p++) {
         results.elements[p] = graph->params[p].elements;
         results.grads[p] = take((uint64_t)results.elements[p] * sizeof(float));
-        results.norms[p] =
-            take(spw_norm_chunks((uint64_t)results.elements[p]) * sizeof(double));
+        results.norms[p] = take(spw_norm_chunks((uint64_t)results.elements[p]) * sizeof(double));
     }
     return results;
 }
@@ -174,7 +171,7 @@ struct oracle {
     struct setting *setting;
     float **y, **saved, **dy; /* [node] */
     bool *has_dy;
-    float ***dw;              /* [param][use * groups + group] */
+    float ***dw; /* [param][use * groups + group] */
     int32_t (*use)[SPW_OP_PARAMS_MAX];
 };
 
@@ -234,8 +231,8 @@ static void oracle_want(struct oracle *oracle, struct spw_call *call, int32_t in
     oracle->has_dy[input] = true;
 }
 
-static void oracle_backward(struct oracle *oracle, int32_t node, int64_t micro_batch,
-                            int64_t group, struct spw_loss *loss)
+static void oracle_backward(struct oracle *oracle, int32_t node, int64_t micro_batch, int64_t group,
+                            struct spw_loss *loss)
 {
     const struct setting *setting = oracle->setting;
     const struct spw_node *at = &setting->graph->nodes[node];
@@ -243,9 +240,8 @@ static void oracle_backward(struct oracle *oracle, int32_t node, int64_t micro_b
     struct spw_call call = oracle_call(oracle, node, micro_batch, loss);
     call.dy = oracle->dy[node];
     for (int slot = 0; slot < spw_op_params(&at->desc); slot++) {
-        call.dw[slot] = oracle->dw[at->param[slot]][oracle->use[node][slot] *
-                                                        setting->options->grad_groups +
-                                                    group];
+        call.dw[slot] = oracle->dw[at->param[slot]]
+                                  [oracle->use[node][slot] * setting->options->grad_groups + group];
     }
     call.flags = first ? 0 : SPW_CALL_ACCUMULATE_DW;
     const bool two = spw_op_inputs(at->desc.op) == 2;
@@ -284,8 +280,7 @@ static void oracle_take(struct oracle *oracle)
     int32_t *uses = calloc((size_t)graph->param_count, sizeof(int32_t));
     for (int32_t node = 0; node < graph->node_count; node++) {
         const struct spw_op_desc *desc = &graph->nodes[node].desc;
-        const uint64_t bytes =
-            (uint64_t)(spw_shape_elements(&desc->out) * items) * sizeof(float);
+        const uint64_t bytes = (uint64_t)(spw_shape_elements(&desc->out) * items) * sizeof(float);
         oracle->y[node] = take(bytes);
         oracle->dy[node] = take(bytes);
         oracle->saved[node] = take(spw_op_saved_bytes(desc, items));
@@ -387,14 +382,14 @@ struct results oracle_run(const struct spw_graph *graph, const struct spw_plan_o
 struct homes {
     struct setting *setting;
     const struct spw_plan *plan;
-    float **weights;      /* [block] */
-    float ***grads;       /* [block][use * groups + group] */
-    double **norms;       /* [block] */
-    char ***cuts;         /* [border][micro_batch] */
-    char ***gradients;    /* [border][micro_batch] */
-    char ***kept;         /* [shard][micro_batch] */
-    char **data;          /* [micro_batch] */
-    char **targets;       /* [micro_batch] */
+    float **weights;   /* [block] */
+    float ***grads;    /* [block][use * groups + group] */
+    double **norms;    /* [block] */
+    char ***cuts;      /* [border][micro_batch] */
+    char ***gradients; /* [border][micro_batch] */
+    char ***kept;      /* [shard][micro_batch] */
+    char **data;       /* [micro_batch] */
+    char **targets;    /* [micro_batch] */
     struct spw_loss *losses;
 };
 
@@ -522,8 +517,8 @@ static void *home_of(const struct homes *homes, const struct spw_unit_plan *unit
     case SPW_BIND_WEIGHTS:
         return homes->weights[binding->index];
     case SPW_BIND_GRADS:
-        return homes->grads[binding->index]
-                           [binding->use * homes->plan->options.grad_groups + group];
+        return homes
+            ->grads[binding->index][binding->use * homes->plan->options.grad_groups + group];
     case SPW_BIND_IN:
         return homes->cuts[s][micro_batch];
     case SPW_BIND_TARGETS:

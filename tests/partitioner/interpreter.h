@@ -16,9 +16,9 @@ struct results {
     struct spw_loss *losses;      /* [micro_batch] of the training step */
     struct spw_loss *eval_losses; /* [micro_batch] */
     int32_t param_count;
-    float **grads;                /* [param]: accumulators folded */
-    double **norms;               /* [param]: partial sums of squares of them */
-    int64_t *elements;            /* [param] */
+    float **grads;     /* [param]: accumulators folded */
+    double **norms;    /* [param]: partial sums of squares of them */
+    int64_t *elements; /* [param] */
 };
 void results_free(struct results *results);
 /* Fails the test, naming `what` and the first difference, unless all bits are equal. */
