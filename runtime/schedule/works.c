@@ -100,19 +100,21 @@ static struct spw_work reduce_work(const struct spw_place *place, const struct s
     struct spw_job *job = unit->job;
     const int32_t b = unit->key.shard;
     const uint32_t count = spw_unit_accumulator_count(unit);
-    /* A short batch may leave the last groups without micro-batches; their accumulators are stale.
-     */
+    uint64_t *offsets = job->reduce_offsets + (uint64_t)index % unit->slots * count;
     uint32_t used = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct spw_block *block = spw_unit_accumulator(unit, i);
-        if (job->chains[block->group].micro_batches > 0) {
-            job->reduce_offsets[(uint64_t)index % unit->slots * count + used++] =
-                place->is_cores ? spw_home_offset(job->home, block->home)
-                                : spw_unit_piece_array(unit, index, i);
+        if (job->chains[block->group].micro_batches == 0) {
+            continue; /* a short batch left this group empty: its accumulator is stale */
         }
+        /* Offsets depend on the slot alone; once written, the device may be reading them. */
+        if (index < unit->slots) {
+            offsets[used] = place->is_cores ? spw_home_offset(job->home, block->home)
+                                            : spw_unit_piece_array(unit, index, i);
+        }
+        used++;
     }
     SPW_ASSERT(used > 0);
-    uint64_t *offsets = job->reduce_offsets + (uint64_t)index % unit->slots * count;
     const uint32_t uses = (uint32_t)job->plan->weight_blocks[b].uses;
     return (struct spw_work){
         .kind = SPW_WORK_REDUCE,
