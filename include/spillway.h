@@ -88,7 +88,7 @@ struct spw_data_options {
     const char *labels; /* idx and npy; else NULL */
     int64_t seq_len;    /* tokens and text: tokens per sequence; else 0 */
 };
-/* Files that are not in order are SPW_ERR_USAGE, with file, place and cure. */
+/* Files that are missing or not in order are SPW_ERR_USAGE, with file, place and cure. */
 SPW_API enum spw_status spw_data_open(struct spw_context *context,
                                       const struct spw_data_options *options, struct spw_data **out)
     SPW_MUST_CHECK;
