@@ -1,0 +1,61 @@
+/* terminal.c — asks the terminal. Nothing is kept, as sizes change. */
+#include "cli/terminal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static bool is_set(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && value[0] != '\0';
+}
+
+void cli_terminal_read(struct cli_terminal *terminal)
+{
+    const char *term = getenv("TERM");
+    const bool dumb = term == NULL || term[0] == '\0' || strcmp(term, "dumb") == 0;
+    const char *force = getenv("CLICOLOR_FORCE");
+    terminal->is_tty = isatty(STDERR_FILENO) != 0 && !dumb;
+    terminal->colours = terminal->is_tty && !is_set("NO_COLOR");
+    if (is_set("CLICOLOR_FORCE") && strcmp(force, "0") != 0 && !is_set("NO_COLOR")) {
+        terminal->colours = true;
+    }
+}
+
+static uint32_t number_of(const char *name, uint32_t fallback)
+{
+    const char *text = getenv(name);
+    if (text == NULL) {
+        return fallback;
+    }
+    char *end = NULL;
+    const unsigned long value = strtoul(text, &end, 10);
+    return *end == '\0' && value >= 20 && value <= 1000 ? (uint32_t)value : fallback;
+}
+
+void cli_terminal_size(uint32_t *columns, uint32_t *rows)
+{
+    struct winsize size = {0};
+    *columns = 80;
+    *rows = 24;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20 && size.ws_row >= 4) {
+        *columns = size.ws_col;
+        *rows = size.ws_row;
+    }
+    *columns = number_of("COLUMNS", *columns);
+    *rows = number_of("LINES", *rows);
+}
+
+uint32_t cli_output_columns(void)
+{
+    struct winsize size = {0};
+    if (isatty(STDOUT_FILENO) == 0) {
+        return 0;
+    }
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) {
+        return number_of("COLUMNS", 80);
+    }
+    return number_of("COLUMNS", size.ws_col);
+}
