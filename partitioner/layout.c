@@ -102,17 +102,28 @@ static uint64_t place_in(struct spw_interval *intervals, uint64_t count,
     return place_all(order, count);
 }
 
-uint64_t spw_layout_floor(const struct spw_interval *intervals, uint64_t count)
+static bool dies_first(const struct spw_interval *a, const struct spw_interval *b)
 {
-    /* The sum only rises where a buffer is born. */
-    uint64_t floor = 0;
+    return a->last < b->last;
+}
+
+uint64_t spw_layout_floor(struct spw_interval *intervals, uint64_t count,
+                          struct spw_interval **order)
+{
+    struct spw_interval **births = order;
+    struct spw_interval **deaths = order + count;
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t alive = 0;
-        for (uint64_t k = 0; k < count; k++) {
-            const bool here = intervals[k].first <= intervals[i].first &&
-                              intervals[i].first <= intervals[k].last;
-            alive += here ? intervals[k].bytes : 0;
+        insert_sorted(births, i, &intervals[i], earlier_first);
+        insert_sorted(deaths, i, &intervals[i], dies_first);
+    }
+    uint64_t floor = 0;
+    uint64_t alive = 0;
+    uint64_t dead = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        while (deaths[dead]->last < births[i]->first) {
+            alive -= deaths[dead++]->bytes;
         }
+        alive += births[i]->bytes;
         floor = alive > floor ? alive : floor;
     }
     return floor;
@@ -124,7 +135,7 @@ uint64_t spw_layout(struct spw_interval *intervals, uint64_t count, struct spw_i
         return 0;
     }
     const uint64_t by_size = place_in(intervals, count, order, larger_first);
-    if (by_size == spw_layout_floor(intervals, count)) {
+    if (by_size == spw_layout_floor(intervals, count, order)) {
         return by_size;
     }
     const uint64_t by_time = place_in(intervals, count, order, earlier_first);

@@ -14,10 +14,11 @@ struct spw_interval {
     uint64_t offset;     /* the answer */
 };
 
-/* Chooses all offsets and returns the bytes that hold them all. `order` has room for `count`. */
+/* Chooses all offsets and returns the bytes that hold them all. `order` has room for 2 * count. */
 uint64_t spw_layout(struct spw_interval *intervals, uint64_t count, struct spw_interval **order);
 
 /* The largest sum of sizes alive at one instruction: no layout is smaller. */
-uint64_t spw_layout_floor(const struct spw_interval *intervals, uint64_t count);
+uint64_t spw_layout_floor(struct spw_interval *intervals, uint64_t count,
+                          struct spw_interval **order);
 
 #endif

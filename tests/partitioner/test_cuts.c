@@ -210,7 +210,7 @@ Test(cuts, a_thousand_nodes_are_searched_quickly)
     open_fixture(&f, graph_gpt(64, 8, 8, 80), options_of(4, 2));
     cr_assert(f.graph->node_count > 900);
     int32_t borders[1024];
-    for (uint64_t times = 1; times < 64; times *= 3) {
+    for (uint64_t times = 1; times < 64; times *= 6) {
         (void)choose(&f, f.cuts.tails[0].bytes * times / 2, f.cuts.tails[0].bytes * times, borders);
     }
     cr_assert(f.costs.entry_count < 20000, "%d ranges were lowered", (int)f.costs.entry_count);
