@@ -18,8 +18,13 @@ static void drop_copies(struct spw_run *run, struct spw_job *job)
 static enum spw_status announce(struct spw_run *run, struct spw_job *job)
 {
     const struct spw_run_events *events = &run->config.events;
-    return events->state == NULL ? SPW_OK
-                                 : events->state(events->self, job, job->state, &job->error);
+    if (events->state == NULL) {
+        return SPW_OK;
+    }
+    const uint64_t begin = spw_now_ns(run->world);
+    const enum spw_status status = events->state(events->self, job, job->state, &job->error);
+    run->outside_ns += spw_now_ns(run->world) - begin;
+    return status;
 }
 
 static void end_job(struct spw_run *run, struct spw_job *job, enum spw_job_state state)
@@ -106,6 +111,7 @@ static void report_step(struct spw_run *run, struct spw_job *job)
     job->items_done += (uint64_t)job->items;
     if (run->config.events.step != NULL) {
         run->config.events.step(run->config.events.self, job, &result);
+        run->outside_ns += spw_now_ns(run->world) - result.end_ns;
     }
 }
 
@@ -132,6 +138,7 @@ static void report_eval(struct spw_run *run, struct spw_job *job)
     job->eval_rows = 0;
     if (run->config.events.eval != NULL) {
         run->config.events.eval(run->config.events.self, job, &result);
+        run->outside_ns += spw_now_ns(run->world) - result.end_ns;
     }
 }
 

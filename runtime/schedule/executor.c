@@ -62,7 +62,11 @@ static enum spw_status turn(struct spw_run *run, bool *progress, struct spw_erro
         stop_all(run);
     }
     move_stopped_jobs(run);
-    SPW_TRY(spw_executor_admit(run, error));
+    if (run->next_admission < run->job_count) {
+        const uint64_t begin = spw_now_ns(run->world);
+        SPW_TRY(spw_executor_admit(run, error));
+        run->outside_ns += spw_now_ns(run->world) - begin;
+    }
     feed_jobs(run);
     for (uint32_t i = 0; i <= run->device_count; i++) {
         struct spw_place *place = &run->places[i];
@@ -102,13 +106,14 @@ enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
     while (!is_over(run)) {
         const uint64_t seen = spw_gate_count(run->gate);
         const uint64_t turn_begin = spw_now_ns(run->world);
+        run->outside_ns = 0;
         bool progress = false;
         status = turn(run, &progress, error);
         if (status != SPW_OK) {
             break;
         }
         const uint64_t now = spw_now_ns(run->world);
-        run->active_ns += now - turn_begin;
+        run->active_ns += now - turn_begin - run->outside_ns;
         tick(run, now);
         if (!progress && !is_over(run)) {
             spw_gate_wait(run->gate, seen, run->config.events.tick != NULL ? run->next_tick_ns : 0);

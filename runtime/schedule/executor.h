@@ -110,7 +110,8 @@ struct spw_run {
 
     uint64_t decisions;
     uint64_t begun_ns, wall_ns, next_tick_ns;
-    uint64_t active_ns; /* the executor's own time, callbacks and admissions apart */
+    uint64_t active_ns;  /* the executor's own time, */
+    uint64_t outside_ns; /* admissions and the callbacks of a step, which are not part of it */
 };
 
 /* pilot.c: measures op times on a lane of its own, as the planner asks for them. */
