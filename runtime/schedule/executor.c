@@ -113,7 +113,8 @@ enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
             break;
         }
         const uint64_t now = spw_now_ns(run->world);
-        run->active_ns += now - turn_begin - run->outside_ns;
+        const uint64_t turn_ns = now - turn_begin;
+        run->active_ns += turn_ns > run->outside_ns ? turn_ns - run->outside_ns : 0;
         tick(run, now);
         if (!progress && !is_over(run)) {
             spw_gate_wait(run->gate, seen, run->config.events.tick != NULL ? run->next_tick_ns : 0);
