@@ -26,7 +26,8 @@ Test(linear, agrees_with_the_plain_loops_at_every_size)
         {48, 31, 700}, {256, 90, 33}, {257, 513, 300}, {300, 700, 400}, {700, 300, 1000},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        for (int variant = 0; variant < 4; variant++) {
+        bool large = sizes[i][0] * sizes[i][1] * sizes[i][2] > 50000000;
+        for (int variant = 0; variant < 4; variant += large ? 3 : 1) {
             uint32_t flags = variant % 2 != 0 ? SPW_CALL_ACCUMULATE_DX0 | SPW_CALL_ACCUMULATE_DW
                                               : 0;
             struct conformance_case c =
