@@ -16,8 +16,8 @@
 /* Layouts are passed as `const void *`: both versions take and give pointers for them, of different
  * types. They belong to the primitive descriptor or memory that they were asked from. */
 
-/* The convolution with layouts of the library's choice. `forward`, NULL for the forward pass itself,
- * is the forward pass that a backward pass belongs to. */
+/* The convolution with layouts of the library's choice. `forward`, NULL for the forward pass
+ * itself, is the forward pass that a backward pass belongs to. */
 int spw_dnnl_describe_conv(dnnl_engine_t engine, const struct spw_dnnl_conv_shape *shape,
                            enum spw_dnnl_conv_pass pass, dnnl_primitive_attr_t attributes,
                            dnnl_primitive_desc_t forward, dnnl_primitive_desc_t *out);

@@ -1,7 +1,8 @@
 /* gemm.h — matrix products spread over a lane's threads.
  *
- * The tiles depend on the shape alone and no tile adds to another's result, so the bits do not depend
- * on the number of threads. Internal to the kernels box; tested by tests/kernels/test_gemm.c. */
+ * The tiles depend on the shape alone and no tile adds to another's result, so the bits do not
+ * depend on the number of threads. Internal to the kernels box; tested by
+ * tests/kernels/test_gemm.c. */
 #ifndef SPW_KERNELS_HOST_GEMM_H
 #define SPW_KERNELS_HOST_GEMM_H
 
@@ -23,8 +24,8 @@ uint64_t spw_gemm_workspace_bytes(const struct spw_gemm *gemm, uint32_t threads)
 enum spw_status spw_gemm_run(struct spw_lane *lane, const struct spw_gemm *gemm, void *workspace,
                              struct spw_error *error);
 
-/* sums[j] (+)= sum over i of a[i][j], for a [rows, columns]: rows in order, in blocks of 64 whose sums
- * are then added in order. */
+/* sums[j] (+)= sum over i of a[i][j], for a [rows, columns]: rows in order, in blocks of 64 whose
+ * sums are then added in order. */
 void spw_column_sums(struct spw_lane *lane, const float *a, int64_t rows, int64_t columns,
                      bool accumulate, float *sums);
 

@@ -1,5 +1,5 @@
-/* lane.h — what an op's own file may take from a lane, besides the pool (host_op.h). Internal to the
- * kernels box; lane.c is tested by tests/kernels/test_lane.c. */
+/* lane.h — what an op's own file may take from a lane, besides the pool (host_op.h). Internal to
+ * the kernels box; lane.c is tested by tests/kernels/test_lane.c. */
 #ifndef SPW_KERNELS_HOST_LANE_H
 #define SPW_KERNELS_HOST_LANE_H
 

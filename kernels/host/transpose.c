@@ -1,7 +1,7 @@
 /* transpose.c — turning a matrix over in blocks of 4 x 4 held in vector registers.
  *
- * A plain double loop touches a new cache line with every element; this one uses whole lines on both
- * sides and is 5 to 10 times as fast. */
+ * A plain double loop touches a new cache line with every element; this one uses whole lines on
+ * both sides and is 5 to 10 times as fast. */
 #include "kernels/host/transpose.h"
 
 #include "base/clones.h"
@@ -83,8 +83,8 @@ static inline void turn_edge(const float *in, int64_t in_stride, int64_t row, in
     }
 }
 
-/* Tiles of 16 x 16 use up the cache lines of both sides while they are near: with a stride of a page
- * the lines of one column throw each other out of the cache. */
+/* Tiles of 16 x 16 use up the cache lines of both sides while they are near: with a stride of a
+ * page the lines of one column throw each other out of the cache. */
 static inline void turn(const float *in, int64_t in_stride, int64_t rows, int64_t columns,
                         const float *bias, bool accumulate, float *out, int64_t out_stride)
 {

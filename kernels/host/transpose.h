@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* out[j][i] = in[i][j] for i < rows, j < columns; row i of `in` starts at in + i * in_stride, row j of
- * `out` at out + j * out_stride. They must not overlap. Any alignment. */
+/* out[j][i] = in[i][j] for i < rows, j < columns; row i of `in` starts at in + i * in_stride, row j
+ * of `out` at out + j * out_stride. They must not overlap. Any alignment. */
 void spw_transpose(const float *in, int64_t in_stride, int64_t rows, int64_t columns, float *out,
                    int64_t out_stride);
 
