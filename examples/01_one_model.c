@@ -1,4 +1,4 @@
-/* 01_one_model.c — trains one small network on images of clothes: the whole interface in one page.
+/* 01_one_model.c — trains one small network on images of clothes: the interface from end to end.
  *
  * It opens a data set, builds a model layer by layer, and trains it on one device for one epoch.
  * docs/api.md walks through it. The data is Fashion-MNIST (Debian: dataset-fashion-mnist).
@@ -6,16 +6,16 @@
  *   cc 01_one_model.c -lspillway -o one_model
  *   ./one_model [FOLDER [STEPS]]
  *
- * Expected output (the same digits on every run; another processor may round differently):
+ * Expected output (the same digits on every run; another kind of processor may round differently):
  *
- *   60000 images of 10 classes; 109386 parameters
- *   step   1 of 938: loss 2.3014
- *   step 101 of 938: loss 0.5630
+ *   60000 images of 10 classes; 118282 parameters
+ *   step   1 of 938: loss 2.2746
+ *   step 101 of 938: loss 0.5247
  *   ...
- *   trained in 4.1 s: accuracy 0.8476 on 10000 images it never saw
+ *   step 901 of 938: loss 0.3347
+ *   trained in 0.5 s: accuracy 0.8482 on 10000 images that it never saw
  *
- * It exits with 1 if the loss did not fall or the images are recognised no better than by guessing.
- */
+ * It exits with 1 if the loss did not fall or half of the images are not recognised. */
 #include <spillway.h>
 
 #include <stdio.h>
@@ -98,8 +98,8 @@ int main(int argc, char **argv)
     struct spw_result result;
     spw_trial_result(trial, &result);
     if (result.finished) {
-        printf("trained in %.1f s: accuracy %.4f on %lld images it never saw\n", result.seconds,
-               result.accuracy, (long long)spw_data_items(valid));
+        printf("trained in %.1f s: accuracy %.4f on %lld images that it never saw\n",
+               result.seconds, result.accuracy, (long long)spw_data_items(valid));
     } else {
         fprintf(stderr, "not trained: %s\n", result.why);
     }
