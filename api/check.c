@@ -17,8 +17,9 @@
 #define BETA2 0.999
 #define EPS 1e-8
 
-/* Longest batch: its micro-batches are counted in tables. */
 #define BATCH_MAX INT64_C(0x7fffffff)
+/* Every micro-batch of a batch has its place in the tables of each shard. */
+#define MICRO_BATCHES_MAX 65536
 
 enum spw_status spw_check_name(struct spw_context *context, const char *function, const char *what,
                                const char *name)
@@ -79,6 +80,19 @@ static enum spw_status want_batch(const struct check *check, const char *field, 
                   "%s is %" PRId64 "; it must be from 1 to %" PRId64
                   " items (SPW_TRAIN_DEFAULTS sets 32)",
                   field, value, BATCH_MAX);
+}
+
+static enum spw_status check_batch(const struct check *check, const struct spw_train *train)
+{
+    SPW_TRY(want_batch(check, "batch", train->batch));
+    SPW_TRY(want_batch(check, "micro_batch", train->micro_batch));
+    if ((train->batch - 1) / train->micro_batch >= MICRO_BATCHES_MAX) {
+        return REFUSE(check,
+                      "a batch of %" PRId64 " in passes of %" PRId64
+                      " makes more than %d passes; make micro_batch larger",
+                      train->batch, train->micro_batch, MICRO_BATCHES_MAX);
+    }
+    return SPW_OK;
 }
 
 /* The number of the last item that is trained on must be a number. */
@@ -177,8 +191,7 @@ enum spw_status spw_check_train(struct spw_session *session, const char *name,
                       "it to 0",
                       train->eval_every);
     }
-    SPW_TRY(want_batch(&check, "batch", train->batch));
-    SPW_TRY(want_batch(&check, "micro_batch", train->micro_batch));
+    SPW_TRY(check_batch(&check, train));
     SPW_TRY(check_length(&check, train, train_data));
     SPW_TRY(check_optimizer(&check, train));
     *out = (struct spw_job_config){

@@ -52,6 +52,7 @@ Test(check, wrong_numbers_are_refused_with_a_cure)
         {{.batch = -4, .micro_batch = 1, .steps = 1}, "batch is -4"},
         {{.batch = INT64_MAX, .micro_batch = 1, .steps = 1}, "batch is 9223372036854775807"},
         {{.batch = 4, .micro_batch = 0, .steps = 1}, "micro_batch is 0"},
+        {{.batch = 65537, .micro_batch = 1, .steps = 1}, "more than 65536 passes"},
         {{.batch = 4, .micro_batch = 4}, "steps and epochs are both 0"},
         {{.batch = 4, .micro_batch = 4, .steps = UINT64_MAX}, "more items than can be counted"},
         {{.batch = 4, .micro_batch = 4, .epochs = UINT64_MAX / 2}, "epochs of batches of 4"},
