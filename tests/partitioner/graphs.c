@@ -62,6 +62,7 @@ static struct spw_built build_tangle(struct making *making)
     at = add(making, "both", plus(1), at, &late);
     at = add(making, "smooth", gelu, at, NULL);
     at = add(making, "again", plus(-1), at, &twice);
+    at = add(making, "thrice", plus(0.25F), at, &first);
     return add(making, "head", linear(5), at, NULL);
 }
 

@@ -48,7 +48,7 @@ Test(flow, uses_and_givers_of_a_tangle)
     const int32_t twice = node_of(f.graph, "twice");
     const struct spw_tensor_flow *at = spw_flow_tensor(f.flow, first);
     cr_assert(at->bytes == 3 * 8 * 4);
-    cr_assert(at->last_use == node_of(f.graph, "over"));
+    cr_assert(at->last_use == node_of(f.graph, "thrice"));
     cr_assert(at->last_giver == at->last_use);
     cr_assert(spw_flow_tensor(f.flow, twice)->last_use == node_of(f.graph, "again"));
     cr_assert(spw_flow_tensor(f.flow, SPW_GRAPH_DATA)->last_use == node_of(f.graph, "late"));

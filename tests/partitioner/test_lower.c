@@ -114,6 +114,19 @@ Test(lower, what_is_kept_is_not_recomputed)
     }
 }
 
+Test(lower, an_evaluation_keeps_nothing)
+{
+    struct fixture f;
+    open_fixture(&f, graph_chain(4, 16));
+    const struct spw_unit_plan train = lower(&f, SPW_UNIT_FORWARD, 1, 4, true);
+    cr_assert(find_binding(&train, SPW_BIND_KEPT) != NULL);
+    const uint64_t train_bytes = train.slot_bytes;
+    const struct spw_unit_plan eval = lower(&f, SPW_UNIT_EVAL, 1, 4, true);
+    cr_assert(find_binding(&eval, SPW_BIND_KEPT) == NULL);
+    cr_assert(eval.slot_bytes < train_bytes);
+    close_fixture(&f);
+}
+
 /* Nothing learns before or in a shard of flattened data: it has no backward pass to speak of. */
 Test(lower, a_shard_that_learns_nothing_runs_nothing_backwards)
 {

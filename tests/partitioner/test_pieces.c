@@ -8,7 +8,7 @@ static void check_cover(const struct spw_plan *plan, enum spw_unit_kind kind, in
     const struct spw_weight_block *block = &plan->weight_blocks[b];
     const struct spw_unit_plan *unit = kind == SPW_UNIT_UPDATE ? &plan->updates[b]
                                                                : &plan->reduces[b];
-    uint64_t offset = 0, norms = 0;
+    uint64_t offset = 0, norms = 0, norms_max = 0;
     for (uint64_t i = 0; i < spw_plan_pieces(plan, kind, b); i++) {
         const struct spw_piece piece = spw_plan_piece(plan, kind, b, i);
         cr_assert(piece.offset_bytes == offset && piece.offset_bytes % 64 == 0);
@@ -16,6 +16,7 @@ static void check_cover(const struct spw_plan *plan, enum spw_unit_kind kind, in
         cr_assert(piece.norm_first == (kind == SPW_UNIT_REDUCE ? norms : 0));
         offset += piece.bytes;
         norms += piece.norm_count;
+        norms_max = piece.norm_count > norms_max ? piece.norm_count : norms_max;
     }
     cr_assert(offset == block->bytes, "%d of %d bytes", (int)offset, (int)block->bytes);
     cr_assert(unit->piece_bytes % 64 == 0);
@@ -24,6 +25,9 @@ static void check_cover(const struct spw_plan *plan, enum spw_unit_kind kind, in
         cr_assert(unit->slot_bytes == (2 + plan->options.moments) * unit->piece_bytes);
     } else {
         cr_assert(norms == block->norm_partials);
+        const uint64_t accumulators = (uint64_t)(block->uses * plan->options.grad_groups);
+        cr_assert(unit->slot_bytes ==
+                  accumulators * unit->piece_bytes + (norms_max * sizeof(double) + 63) / 64 * 64);
     }
 }
 
@@ -68,27 +72,33 @@ static void check_plan(const struct spw_plan *plan, uint64_t limit)
     }
 }
 
-/* Parameters shorter than a chunk, longer ones, and odd lengths: GPT's tied table of 16,384
- * elements is some chunks long. */
+/* All limits from the least on, all numbers of groups. */
+static void check_graph(struct spw_graph *graph)
+{
+    struct spw_plan_options options = options_of(8, 2);
+    for (options.grad_groups = 1; options.grad_groups <= 3; options.grad_groups++) {
+        struct spw_plan *plan = plan_make(graph, &options);
+        struct spw_flow *flow;
+        struct spw_error error = {0};
+        check_ok(spw_flow_create(&plan->arena, graph, &options, &error, &flow), &error);
+        const uint64_t least = spw_pieces_least(flow);
+        for (uint64_t limit = least; limit < UINT64_C(1) << 24; limit += limit / 3) {
+            check_ok(spw_pieces_make(plan, limit, &error), &error);
+            check_plan(plan, limit);
+        }
+        spw_plan_destroy(plan);
+    }
+    spw_graph_destroy(graph);
+}
+
+/* Parameters shorter than a chunk and longer ones: GPT's tied table of 16,384 elements is some
+ * chunks long, a layer of 300 by 300 no whole number of them. */
 Test(pieces, they_cover_blocks_at_any_limit)
 {
     for (int kind = 0; kind < GRAPH_KINDS; kind++) {
-        struct spw_graph *graph = graph_make(spw_world_system(), (enum graph_kind)kind);
-        struct spw_plan_options options = options_of(8, 2);
-        for (options.grad_groups = 1; options.grad_groups <= 3; options.grad_groups++) {
-            struct spw_plan *plan = plan_make(graph, &options);
-            struct spw_flow *flow;
-            struct spw_error error = {0};
-            check_ok(spw_flow_create(&plan->arena, graph, &options, &error, &flow), &error);
-            const uint64_t least = spw_pieces_least(flow);
-            for (uint64_t limit = least; limit < UINT64_C(1) << 24; limit += limit / 3) {
-                check_ok(spw_pieces_make(plan, limit, &error), &error);
-                check_plan(plan, limit);
-            }
-            spw_plan_destroy(plan);
-        }
-        spw_graph_destroy(graph);
+        check_graph(graph_make(spw_world_system(), (enum graph_kind)kind));
     }
+    check_graph(graph_chain(2, 300));
 }
 
 /* Long blocks stream in several pieces, so that copies run beside arithmetic. */
