@@ -25,7 +25,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define PANEL 512 /* classes */
+#define PANEL INT64_C(512) /* classes */
 /* Going backward, a span of panels sums its part of dx by itself. */
 #define SPANS_MAX 4
 /* A chunk's rows: whole vectors, and logits that take at most the larger of 8 MiB and a quarter of

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define FOUR 4
+#define FOUR INT64_C(4)
 
 typedef float lanes __attribute__((vector_size(16)));
 typedef int32_t masks __attribute__((vector_size(16)));
@@ -25,6 +25,11 @@ static inline lanes load(const float *from)
     return value;
 }
 
+static inline masks is_nan(lanes value)
+{
+    return ((masks)value & 0x7fffffff) > 0x7f800000;
+}
+
 static inline lanes choose(masks mask, lanes yes, lanes no)
 {
     return (lanes)((mask & (masks)yes) | (~mask & (masks)no));
@@ -33,7 +38,7 @@ static inline lanes choose(masks mask, lanes yes, lanes no)
 static inline struct windows load_windows(const float *x, int64_t width)
 {
     struct windows w;
-    for (int row = 0; row < 2; row++) {
+    for (int64_t row = 0; row < 2; row++) {
         lanes low = load(x + row * width), high = load(x + row * width + 4);
         w.element[2 * row] = __builtin_shufflevector(low, high, 0, 2, 4, 6);
         w.element[2 * row + 1] = __builtin_shufflevector(low, high, 1, 3, 5, 7);
@@ -43,7 +48,7 @@ static inline struct windows load_windows(const float *x, int64_t width)
 
 static inline void store_windows(const struct windows *w, float *dx, int64_t width)
 {
-    for (int row = 0; row < 2; row++) {
+    for (int64_t row = 0; row < 2; row++) {
         lanes left = w->element[2 * row], right = w->element[2 * row + 1];
         lanes low = __builtin_shufflevector(left, right, 0, 4, 1, 5);
         lanes high = __builtin_shufflevector(left, right, 2, 6, 3, 7);
@@ -67,7 +72,7 @@ static inline lanes maxima(const struct windows *w)
     lanes m = w->element[0];
     for (int k = 1; k < 4; k++) {
         lanes v = w->element[k];
-        m = choose((v > m) | (v != v), v, m);
+        m = choose((v > m) | is_nan(v), v, m);
     }
     return m;
 }
@@ -77,7 +82,7 @@ static inline struct windows share_out(const struct windows *x, lanes m, lanes d
 {
     struct windows dx;
     for (int k = 0; k < 4; k++) {
-        masks hit = (x->element[k] == m) | (x->element[k] != x->element[k]);
+        masks hit = (x->element[k] == m) | is_nan(x->element[k]);
         dx.element[k] = choose(hit, dy, (lanes){0});
         dy = choose(hit, (lanes){0}, dy);
     }
@@ -91,10 +96,10 @@ static inline struct windows share_evenly(lanes dy)
 }
 
 /* Four windows of which the first `count` exist, in memory of their own. */
-static inline void pad(const float *x, int64_t width, int64_t count, float out[2 * 2 * FOUR])
+static inline void pad(const float *x, int64_t width, int64_t count, float out[4 * FOUR])
 {
-    memset(out, 0, 2 * 2 * FOUR * sizeof(float));
-    for (int row = 0; row < 2; row++) {
+    memset(out, 0, 4 * FOUR * sizeof(float));
+    for (int64_t row = 0; row < 2; row++) {
         memcpy(out + row * 2 * FOUR, x + row * width, (size_t)(2 * count) * sizeof(float));
     }
 }
@@ -114,7 +119,7 @@ static inline void forward(const struct spw_pool_2x2 *p, bool maximum)
         const float *x = p->x + 2 * oy * p->width;
         float *y = p->y + oy * out_width;
         if (out_width < FOUR) {
-            float padded[2 * 2 * FOUR], out[FOUR];
+            float padded[4 * FOUR], out[FOUR];
             pad(x, p->width, out_width, padded);
             forward_four(padded, 2 * FOUR, maximum, out);
             memcpy(y, out, (size_t)out_width * sizeof(float));
@@ -141,7 +146,7 @@ static inline struct windows gradients_of_four(const float *x, int64_t width, co
 static inline void backward_few(const struct spw_pool_2x2 *p, int64_t in, int64_t out,
                                 int64_t count, bool maximum)
 {
-    float padded[2 * 2 * FOUR], dy[FOUR] = {0};
+    float padded[4 * FOUR], dy[FOUR] = {0};
     if (maximum) {
         pad(p->x + in, p->width, count, padded);
     }

@@ -100,7 +100,9 @@ Test(dnnl, unpacking_gives_back_what_was_packed)
         float *packed = aligned_alloc(64, (spw_dnnl_conv_bytes(data, SPW_DNNL_X) + 63) / 64 * 64);
         cr_assert(spw_dnnl_conv_pack(forward, 0, SPW_DNNL_X, plain, packed) == 0);
         cr_assert(spw_dnnl_conv_unpack(data, 0, SPW_DNNL_X, packed, back) == 0);
-        cr_assert(memcmp(plain, back, sizeof plain) == 0);
+        for (int i = 0; i < 2 * 17 * 30; i++) {
+            cr_assert(back[i] == (float)i);
+        }
         free(packed);
     }
     spw_dnnl_conv_destroy(forward);

@@ -87,8 +87,8 @@ Test(linear, numbers_that_are_not_finite_come_through)
     conformance_set(&operands, PART_W0, 7 * 64 + 1, INFINITY);
     conformance_run_lane(&operands, SPW_FORWARD, lane.lane, 1);
     for (int64_t j = 0; j < 48; j++) {
-        cr_assert(isnan(conformance_value(&operands, PART_Y, 5 * 48 + j)));
-        cr_assert(j == 7 || isfinite(conformance_value(&operands, PART_Y, 4 * 48 + j)));
+        cr_assert(isnan(conformance_value(&operands, PART_Y, INT64_C(5) * 48 + j)));
+        cr_assert(j == 7 || isfinite(conformance_value(&operands, PART_Y, INT64_C(4) * 48 + j)));
     }
     cr_assert(!isfinite(conformance_value(&operands, PART_Y, 4 * 48 + 7)));
     conformance_operands_deinit(&operands);

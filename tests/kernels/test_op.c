@@ -200,9 +200,9 @@ Test(op, counts_the_flops_of_products)
     infers(&linear, 2, 5, 7, 0);
     struct spw_cost forward = spw_op_cost(&linear, 3, SPW_FORWARD);
     struct spw_cost backward = spw_op_cost(&linear, 3, SPW_BACKWARD);
-    cr_assert(forward.flops == 2 * 15 * 24 * 7 && backward.flops == 2 * forward.flops);
-    cr_assert(forward.bytes == 4 * (15 * 24 + 24 * 7 + 15 * 7));
-    cr_assert(backward.bytes == 4 * (2 * 15 * 24 + 2 * 24 * 7 + 15 * 7));
+    cr_assert(forward.flops == 2ull * 15 * 24 * 7 && backward.flops == 2 * forward.flops);
+    cr_assert(forward.bytes == 4ull * (15 * 24 + 24 * 7 + 15 * 7));
+    cr_assert(backward.bytes == 4ull * (2 * 15 * 24 + 2 * 24 * 7 + 15 * 7));
 
     struct spw_op_desc conv = desc_of(SPW_OP_CONV2D, 3, 3, 28, 28);
     conv.attr.conv2d.out = 16;
@@ -216,13 +216,13 @@ Test(op, counts_the_flops_of_products)
     head.attr.linear.in = 24;
     head.attr.linear.out = 1000;
     infers(&head, 0, 0, 0, 0);
-    cr_assert(spw_op_cost(&head, 8, SPW_FORWARD).flops == 8 * (2 * 24 * 1000 + 7 * 1000));
-    cr_assert(spw_op_cost(&head, 8, SPW_BACKWARD).flops == 8 * (6 * 24 * 1000 + 9 * 1000));
+    cr_assert(spw_op_cost(&head, 8, SPW_FORWARD).flops == 8ull * (2 * 24 * 1000 + 7 * 1000));
+    cr_assert(spw_op_cost(&head, 8, SPW_BACKWARD).flops == 8ull * (6 * 24 * 1000 + 9 * 1000));
 
     struct spw_op_desc attention = desc_of(SPW_OP_ATTENTION, 2, 64, 144, 0);
     attention.attr.attention.heads = 4;
     infers(&attention, 2, 64, 48, 0);
-    uint64_t product = 64 * 65 * 48; /* half of 2 T T width, with the diagonal */
+    uint64_t product = 64ull * 65 * 48; /* half of 2 T T width, with the diagonal */
     cr_assert(spw_op_cost(&attention, 1, SPW_FORWARD).flops == 2 * product);
     cr_assert(spw_op_cost(&attention, 1, SPW_BACKWARD).flops == 5 * product);
 }
@@ -232,7 +232,7 @@ Test(op, moving_data_takes_no_flops_and_costs_saturate)
     struct spw_op_desc copy = desc_of(SPW_OP_COPY, 1, 100, 0, 0);
     infers(&copy, 1, 100, 0, 0);
     struct spw_cost cost = spw_op_cost(&copy, 2, SPW_FORWARD);
-    cr_assert(cost.flops == 0 && cost.bytes == 2 * 2 * 100 * 4);
+    cr_assert(cost.flops == 0 && cost.bytes == 2ull * 2 * 100 * 4);
     struct spw_op_desc flatten = desc_of(SPW_OP_FLATTEN, 2, 10, 10, 0);
     infers(&flatten, 1, 100, 0, 0);
     cr_assert(spw_op_cost(&flatten, 2, SPW_BACKWARD).flops == 0);
