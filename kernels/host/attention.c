@@ -22,6 +22,7 @@
 
 /* Queries and keys of a block. */
 #define BLOCK SPW_ATTENTION_BLOCK
+_Static_assert(BLOCK % SPW_LANES == 0, "rows of a block are padded to whole lanes");
 /* Rows of the diagonal block that are treated together: each strip skips the keys past its end. */
 #define STRIP 16
 _Static_assert(STRIP % SPW_BLOCK_ROWS == 0 && STRIP % SPW_BLOCK_COLUMNS == 0, "strips are padded");
@@ -317,8 +318,8 @@ static void forward_block(const struct head *head, const struct block *block)
         float factors[BLOCK];
         row_factors(head, block, i, factors);
         spw_attention_softmax_row(scratch->scores + row * BLOCK, visible,
-                                  round_up(strip_keys(block, strip), SPW_BLOCK_COLUMNS),
-                                  plan->scale, factors, &scratch->first[i], &scratch->second[i],
+                                  round_up(strip_keys(block, strip), SPW_LANES), plan->scale,
+                                  factors, &scratch->first[i], &scratch->second[i],
                                   y + row * plan->padded_size, plan->padded_size);
     }
     multiply_by_keys(head, block, scratch->scores, scratch->v, y);
@@ -368,8 +369,8 @@ static void backward_block(const struct head *head, const struct block *block)
         row_factors(head, block, i, factors);
         spw_attention_gradient_row(
             scratch->scores + row * BLOCK, scratch->d_scores + row * BLOCK,
-            visible_keys(block, row), round_up(strip_keys(block, strip), SPW_BLOCK_COLUMNS),
-            plan->scale, factors, head->call->saved[head->saved_at + i], scratch->first[i]);
+            visible_keys(block, row), round_up(strip_keys(block, strip), SPW_LANES), plan->scale,
+            factors, head->call->saved[head->saved_at + i], scratch->first[i]);
     }
     multiply_by_queries(head, block, scratch->scores, scratch->dy, scratch->dv);
     multiply_by_queries(head, block, scratch->d_scores, scratch->q, scratch->dk);

@@ -4,11 +4,11 @@
 #define SPW_KERNELS_HOST_ATTENTION_ROWS_H
 
 #include "kernels/host/dropout_mask.h"
+#include "kernels/host/lanes.h"
 
 /* Queries and keys of a block. */
 #define SPW_ATTENTION_BLOCK 64
-/* What `columns` is a multiple of below; of those, only the first `visible` keys count. */
-#define SPW_ATTENTION_LANES 16
+/* Below, `columns` is a multiple of SPW_LANES; of those, only the first `visible` keys count. */
 
 /* Turns a row of scores s[columns] into weights below the running maximum, times `scale`, corrects
  * what was summed before under a smaller maximum (*total and y[size]), and applies dropout's

@@ -34,11 +34,11 @@ static float chunk_maximum(const float *x, int64_t count)
     }
     for (int64_t i = 0; i < whole; i += SPW_LANES) {
         for (int l = 0; l < SPW_LANES; l++) {
-            most[l] = x[i + l] > most[l] ? x[i + l] : most[l];
+            most[l] = spw_larger(x[i + l], most[l]);
         }
     }
     for (int64_t i = whole; i < count; i++) {
-        most[i - whole] = x[i] > most[i - whole] ? x[i] : most[i - whole];
+        most[i - whole] = spw_larger(x[i], most[i - whole]);
     }
     return spw_lanes_max(most);
 }
