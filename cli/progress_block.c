@@ -57,7 +57,7 @@ static void device_line(const struct cli_progress *progress, uint32_t index, cha
     memset(bar, '.', BAR_CELLS);
     memset(bar, '#', full > BAR_CELLS ? BAR_CELLS : (size_t)(full > 0 ? full : 0));
     bar[BAR_CELLS] = '\0';
-    (void)snprintf(out, LINE_BYTES, "%-8s [%s] %3.0f %% busy  in %6sB/s  out %6sB/s  %s", stats.name,
+    (void)snprintf(out, LINE_BYTES, "%-7s [%s] %3.0f %%  in %5sB/s  out %5sB/s  %s", stats.name,
                    bar, view->busy * 100, cli_short_count(view->in_per_s, in),
                    cli_short_count(view->out_per_s, sent), unit);
 }

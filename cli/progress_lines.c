@@ -43,8 +43,9 @@ void cli_progress_plain_state(struct cli_progress *progress, struct spw_job *job
         cli_progress_add(progress, "waits\n");
         return;
     case SPW_JOB_RUNNING:
-        cli_progress_add(progress, "starts: %" PRIu64 " steps, %d shards\n", status.steps,
-                         spw_job_plan(job)->shard_count);
+        cli_progress_add(progress, "starts: %" PRIu64 " steps, %d shard%s\n", status.steps,
+                         spw_job_plan(job)->shard_count,
+                         spw_job_plan(job)->shard_count == 1 ? "" : "s");
         return;
     case SPW_JOB_DONE:
         cli_progress_add(progress, "is done: loss %.4g", progress->trials[index].loss);

@@ -80,7 +80,7 @@ static void print_devices(const struct spw_sweep *sweep, struct spw_run *run, st
 {
     static const struct cli_column columns[] = {
         {"device", false, true},          {"compute", true, true},
-        {"waiting for copies", true, true}, {"waiting for work", true, true},
+        {"waits: copy", true, true},      {"waits: work", true, true},
         {"units", true, true},            {"evictions", true, true},
         {"in", true, true},               {"out", true, true},
     };

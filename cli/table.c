@@ -97,26 +97,52 @@ static void add_padded(struct spw_text *out, const char *text, uint32_t width, b
     }
 }
 
-/* One line, without what would stand right of the screen. */
-static void add_row(const struct cli_table *table, uint64_t row, bool heading, const bool *shown,
-                    const uint32_t *widths, uint32_t columns_max, struct spw_text *out)
+/* Characters of a line. */
+static uint32_t line_width(const struct cli_table *table, const bool *shown, const uint32_t *widths)
 {
-    uint32_t at = 0, last = 0;
+    uint32_t width = 0;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        width += shown[i] ? widths[i] + (width > 0 ? 2 : 0) : 0;
+    }
+    return width;
+}
+
+/* Leaves out columns until lines fit, and says which. */
+static void narrow(const struct cli_table *table, uint32_t columns_max, bool *shown,
+                   const uint32_t *widths, struct spw_text *out)
+{
+    bool any = false;
+    for (uint32_t i = table->column_count; i-- > 0;) {
+        if (columns_max == 0 || line_width(table, shown, widths) <= columns_max) {
+            break;
+        }
+        if (shown[i] && !table->columns[i].keep) {
+            spw_text_add(out, "%s%s", any ? ", " : "left out, as the terminal is narrow: ",
+                         table->columns[i].name);
+            shown[i] = false;
+            any = true;
+        }
+    }
+    if (any) {
+        spw_text_add(out, "\n");
+    }
+}
+
+static void add_row(const struct cli_table *table, uint64_t row, bool heading, const bool *shown,
+                    const uint32_t *widths, struct spw_text *out)
+{
+    uint32_t last = 0;
+    bool first = true;
     for (uint32_t i = 0; i < table->column_count; i++) {
         last = shown[i] ? i : last;
     }
     for (uint32_t i = 0; i < table->column_count; i++) {
-        if (!shown[i]) {
-            continue;
+        if (shown[i]) {
+            spw_text_add(out, "%s", first ? "" : "  ");
+            add_padded(out, heading ? table->columns[i].name : cell(table, row, i), widths[i],
+                       table->columns[i].right, i == last);
+            first = false;
         }
-        const uint32_t gap = at > 0 ? 2 : 0;
-        if (columns_max != 0 && at + gap + widths[i] > columns_max) {
-            break;
-        }
-        spw_text_add(out, "%*s", (int)gap, "");
-        add_padded(out, heading ? table->columns[i].name : cell(table, row, i), widths[i],
-                   table->columns[i].right, i == last);
-        at += gap + widths[i];
     }
     spw_text_add(out, "\n");
 }
@@ -140,9 +166,10 @@ void cli_table_print(const struct cli_table *table, uint32_t rows_max, uint32_t 
             widths[i] = width > widths[i] ? width : widths[i];
         }
     }
-    add_row(table, 0, true, shown, widths, columns_max, out);
+    narrow(table, columns_max, shown, widths, out);
+    add_row(table, 0, true, shown, widths, out);
     for (uint64_t row = 0; row < printed; row++) {
-        add_row(table, row, false, shown, widths, columns_max, out);
+        add_row(table, row, false, shown, widths, out);
     }
     if (printed < rows) {
         spw_text_add(out, "... and %llu more\n", (unsigned long long)(rows - printed));

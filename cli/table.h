@@ -28,7 +28,8 @@ void cli_table_deinit(struct cli_table *table);
 /* Cells come in the order of columns, row after row. */
 void cli_table_add(struct cli_table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* `columns_max` 0: lines are as long as they are. `rows_max` 0: all. */
+/* `rows_max` 0: all. `columns_max` 0: lines are as long as they are; else columns are left out from
+ * the right, those with `keep` last of all, until lines fit, and a line says which. */
 void cli_table_print(const struct cli_table *table, uint32_t rows_max, uint32_t columns_max,
                      struct spw_text *out);
 

@@ -336,8 +336,11 @@ static enum spw_status set_text(const struct setting *setting)
     if (setting->key->type == SPW_KEY_PATH && strlen(text) > 4000) {
         return refuse(setting, "the path is longer than 4000 characters; shorten it");
     }
+    /* Paths of the command line are relative to where it was typed. */
     const char *folder = setting->context->folder;
-    const bool joined = setting->key->type == SPW_KEY_PATH && text[0] != '/' && folder[0] != '\0';
+    const bool in_file = setting->node->source->path != NULL;
+    const bool joined = setting->key->type == SPW_KEY_PATH && in_file && text[0] != '/' &&
+                        folder[0] != '\0';
     return spw_arena_text(setting->context->arena, setting->context->error,
                           (const char **)setting->at, "%s%s%s", joined ? folder : "",
                           joined ? "/" : "", text);
