@@ -40,7 +40,7 @@ function(spw_add_shared_library)
     set_target_properties(spw_shared PROPERTIES LINK_DEPENDS "${exports}")
 
     include(GNUInstallDirs)
-    install(TARGETS spw_shared LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    install(TARGETS spw_shared LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT library)
     install(FILES "${PROJECT_SOURCE_DIR}/include/spillway.h"
-        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT library)
 endfunction()

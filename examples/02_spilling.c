@@ -25,7 +25,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define FOLDER "/usr/share/datasets/fashion-mnist"
 #define SMALL_BYTES (4 << 20)
@@ -132,7 +131,7 @@ int main(int argc, char **argv)
     /* %.17g prints every digit that a double has. */
     uint64_t differing = big.steps != steps || small.steps != steps;
     for (uint64_t i = 0; i < steps; i++) {
-        differing += memcmp(&big.losses[i], &small.losses[i], sizeof(double)) != 0;
+        differing += big.losses[i] != small.losses[i];
         if (i == 0 || i + 1 == steps) {
             printf("loss of step %-4llu %.17g and %.17g\n", (unsigned long long)i + 1,
                    big.losses[i], small.losses[i]);

@@ -91,7 +91,7 @@ static bool print_trials(struct spw_trial *const *trials, struct spw_model *cons
                (long long)spw_model_parameters(models[i]), (int)spw_trial_shards(trials[i]),
                result.last_loss, result.accuracy, result.seconds, result.why);
         good = good && result.finished && result.accuracy > 0.5 &&
-               spw_model_state_bytes(models[i]) >= 2 * DEVICE_BYTES;
+               spw_model_state_bytes(models[i]) >= 2 * (uint64_t)DEVICE_BYTES;
     }
     return good;
 }

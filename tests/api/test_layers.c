@@ -172,7 +172,7 @@ Test(layers, a_finished_model_takes_no_more)
     api_expect(context, spw_context_error(context)->status, SPW_ERR_ARGUMENT,
                "spw_model_add: model net is finished");
     api_expect(context, spw_model_end(model, API_CLASSES), SPW_ERR_ARGUMENT, "finished already");
-    cr_assert(spw_model_parameters(model) == parameters && parameters == 65 * API_CLASSES);
+    cr_assert(spw_model_parameters(model) == parameters && parameters == INT64_C(65) * API_CLASSES);
     spw_model_destroy(model);
     api_fixture_deinit(&fixture);
 }

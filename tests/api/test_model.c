@@ -22,7 +22,7 @@ Test(model, mlp_has_the_parameters_of_its_layers)
 
     api_ok(fixture.context,
            spw_model_mlp(fixture.context, "m", fixture.images, NULL, 0, API_CLASSES, 1, &model));
-    cr_assert(spw_model_parameters(model) == (64 + 1) * 3);
+    cr_assert(spw_model_parameters(model) == INT64_C(65) * 3);
     spw_model_destroy(model);
     api_fixture_deinit(&fixture);
 }
