@@ -26,8 +26,8 @@ struct planner {
     struct spw_lowering *lowering;
     struct spw_costs costs;
     struct spw_cuts cuts;
-    const bool *kept_given; /* [shard], or NULL */
-    int32_t *borders;       /* [shard], and the end */
+    struct spw_plan_choice choice;
+    int32_t *borders; /* [shard], and the end */
     int32_t shard_count;
     uint64_t least_bytes; /* with which making this plan succeeds */
     int32_t worst_shard;  /* that needs them; -1: a REDUCE or UPDATE unit does */
@@ -142,7 +142,7 @@ static bool keeps(const struct planner *planner, int32_t shard)
     if (shard + 1 == planner->shard_count) {
         return false;
     }
-    return planner->kept_given != NULL ? planner->kept_given[shard] : planner->costs.keep;
+    return planner->choice.kept != NULL ? planner->choice.kept[shard] : planner->costs.keep;
 }
 
 /* What this plan can't do without. */
@@ -195,7 +195,7 @@ static void set_budget(struct planner *planner)
 {
     const struct spw_plan_options *options = &planner->plan->options;
     uint64_t most = options->device_bytes > 0 ? options->device_bytes : UNLIMITED;
-    bool half = options->double_buffer && options->device_bytes > 0;
+    bool half = options->double_buffer && options->device_bytes > 0 && !planner->choice.whole;
     if (options->least_memory) {
         most = planner->least_bytes;
         half = false;
@@ -244,7 +244,7 @@ static enum spw_status choose_kept(struct planner *planner, struct spw_error *er
     for (int32_t i = 0; i < plan->shard_count; i++) {
         kept[i] = keeps(planner, i);
     }
-    if (planner->kept_given == NULL && plan->options.keep == -1) {
+    if (planner->choice.kept == NULL && plan->options.keep == -1) {
         SPW_TRY(spw_keep_choose(plan, planner->flow, planner->lowering, planner->costs.slots,
                                 planner->limits, error, kept));
     }
@@ -350,10 +350,11 @@ static enum spw_status fill_plan(struct planner *planner, struct spw_error *erro
 }
 
 enum spw_status spw_plan_build(const struct spw_world *world, const struct spw_graph *graph,
-                               const struct spw_plan_options *options, const bool *kept,
-                               struct spw_error *error, struct spw_plan **out)
+                               const struct spw_plan_options *options,
+                               const struct spw_plan_choice *choice, struct spw_error *error,
+                               struct spw_plan **out)
 {
-    struct planner planner = {.world = world, .kept_given = kept};
+    struct planner planner = {.world = world, .choice = *choice};
     planner.costs.world = world;
     enum spw_status status;
     SPW_TRY_GOTO(analyse(&planner, graph, options, error), out);
@@ -368,13 +369,6 @@ enum spw_status spw_plan_build(const struct spw_world *world, const struct spw_g
 out:
     close_planner(&planner);
     return status;
-}
-
-enum spw_status spw_plan_create(const struct spw_world *world, const struct spw_graph *graph,
-                                const struct spw_plan_options *options, struct spw_error *error,
-                                struct spw_plan **out)
-{
-    return spw_plan_build(world, graph, options, NULL, error, out);
 }
 
 void spw_plan_destroy(struct spw_plan *plan)

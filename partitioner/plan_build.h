@@ -4,11 +4,15 @@
 
 #include "partitioner/plan.h"
 
-/* spw_plan_create with the choice what to keep already made: kept[shard], for options->cuts; NULL:
- * choose. */
+/* What spw_plan_create tries. */
+struct spw_plan_choice {
+    const bool *kept; /* [shard], for options->cuts; NULL: choose what to keep */
+    bool whole;       /* units may take the whole device, also where the next should be staged */
+};
 enum spw_status spw_plan_build(const struct spw_world *world, const struct spw_graph *graph,
-                               const struct spw_plan_options *options, const bool *kept,
-                               struct spw_error *error, struct spw_plan **out);
+                               const struct spw_plan_options *options,
+                               const struct spw_plan_choice *choice, struct spw_error *error,
+                               struct spw_plan **out);
 
 /* The lines of a plan's text that don't depend on its cuts. */
 struct spw_text;

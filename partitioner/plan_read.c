@@ -209,7 +209,8 @@ static enum spw_status read_plan(struct reader *reader, const struct spw_graph *
     chosen.cuts = reader->cuts;
     chosen.cut_count = reader->shard_count - 1;
     struct spw_plan *plan;
-    SPW_TRY(spw_plan_build(reader->world, graph, &chosen, reader->kept, error, &plan));
+    const struct spw_plan_choice choice = {.kept = reader->kept};
+    SPW_TRY(spw_plan_build(reader->world, graph, &chosen, &choice, error, &plan));
     reader->next = text;
     reader->line = 0;
     const enum spw_status status = check_rest(reader, plan, error);
