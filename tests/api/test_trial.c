@@ -204,3 +204,45 @@ Test(trial, that_can_not_save_has_failed)
     spw_model_destroy(model);
     api_fixture_deinit(&fixture);
 }
+
+/* Tensors may be added to themselves, and the data to what was made of them; on a small device and
+ * on a large one alike. */
+Test(trial, trains_unusual_residual_connections)
+{
+    struct api_fixture fixture;
+    api_fixture_init(&fixture);
+    struct spw_model *model = NULL;
+    api_ok(fixture.context, spw_model_begin(fixture.context, "net", fixture.images, 1, &model));
+    spw_model_conv2d(model, 1, 3, 1, 1, false);
+    spw_model_add(model, -1, 0.5); /* the data */
+    spw_model_flatten(model);
+    spw_model_linear(model, 128, true);
+    spw_model_add(model, spw_model_here(model), -0.25); /* itself */
+    spw_model_gelu(model);
+    spw_model_linear(model, API_CLASSES, true);
+    api_ok(fixture.context, spw_model_end(model, API_CLASSES));
+
+    struct spw_train train = api_short_train();
+    train.epochs = 5;
+    train.steps = 0;
+    double losses[2];
+    static const char *const machines[] = {"host*1 mem=4MiB", "host*1 mem=96KiB"};
+    for (int i = 0; i < 2; i++) {
+        struct spw_session *session = NULL;
+        struct spw_trial *trial = NULL;
+        api_ok(fixture.context, spw_session_create(fixture.context, machines[i], "lrtf", &session));
+        api_ok(fixture.context, spw_session_add(session, "t", model, fixture.images, fixture.images,
+                                                &train, &trial));
+        api_ok(fixture.context, spw_session_run(session));
+        struct spw_result result;
+        spw_trial_result(trial, &result);
+        cr_assert(result.finished, "%s", result.why);
+        cr_assert(result.accuracy > 0.9, "%g", result.accuracy);
+        cr_assert((spw_trial_shards(trial) > 1) == (i == 1));
+        losses[i] = result.eval_loss;
+        spw_session_destroy(session);
+    }
+    cr_assert(losses[0] == losses[1], "%.17g %.17g", losses[0], losses[1]);
+    spw_model_destroy(model);
+    api_fixture_deinit(&fixture);
+}
