@@ -42,7 +42,7 @@ static void insert_sorted(struct spw_interval **order, uint64_t count, struct sp
             low = middle + 1;
         }
     }
-    memmove(&order[low + 1], &order[low], (count - low) * sizeof(*order));
+    memmove(&order[low + 1], &order[low], (count - low) * sizeof(struct spw_interval *));
     order[low] = item;
 }
 
@@ -85,7 +85,7 @@ static uint64_t place_all(struct spw_interval **order, uint64_t count)
         while (place > 0 && order[place - 1]->offset > wanted->offset) {
             place--;
         }
-        memmove(&order[place + 1], &order[place], (i - place) * sizeof(*order));
+        memmove(&order[place + 1], &order[place], (i - place) * sizeof(struct spw_interval *));
         order[place] = wanted;
         const uint64_t end = wanted->offset + wanted->bytes;
         total = end > total ? end : total;

@@ -224,8 +224,8 @@ static enum spw_status finish(struct spw_lowering *lowering, struct spw_error *e
                               struct spw_unit_plan *out)
 {
     SPW_TRY(spw_grow(lowering->world, &lowering->order, &lowering->order_capacity,
-                     2 * lowering->interval_count + lowering->table_count, sizeof(*lowering->order),
-                     "the planner", error));
+                     2 * lowering->interval_count + lowering->table_count,
+                     sizeof(struct spw_interval *), "the planner", error));
     lowering->table[lowering->scratch].binding.bytes =
         spw_layout(lowering->intervals, lowering->interval_count, lowering->order);
     int32_t count;

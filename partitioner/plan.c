@@ -200,6 +200,7 @@ static void set_budget(struct planner *planner)
         most = planner->least_bytes;
         half = false;
     }
+    planner->plan->staged = half;
     planner->budget =
         (struct spw_cut_budget){.usual_bytes = half ? most / 2 : most, .most_bytes = most};
 }

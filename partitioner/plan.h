@@ -1,8 +1,8 @@
 /* plan.h — the partitioner's result: shards, cuts, blocks, programs, bytes and times of one model.
  *
  * A plan is a pure function of (graph, options): equal input gives an equal plan. It is made and
- * printed before anything is allocated, and it proves that every unit alone fits the device. Its text
- * form can be read back. Tested by tests/partitioner/. */
+ * printed before anything is allocated, and it proves that every unit alone fits the device. Its
+ * text form can be read back. Tested by tests/partitioner/. */
 #ifndef SPW_PARTITIONER_PLAN_H
 #define SPW_PARTITIONER_PLAN_H
 
@@ -32,7 +32,8 @@ struct spw_plan_options {
     uint64_t (*measure)(void *context, const struct spw_op_desc *desc, int64_t items,
                         enum spw_pass pass);
     void *measure_context;
-    /* Cut before these nodes instead of choosing (tests, and plans read back); NULL: choose. */
+    /* Cut before these nodes instead of choosing (tests, and plans read back); NULL: choose.
+     * Copied; a finished plan's options have none. */
     const int32_t *cuts;
     int32_t cut_count;
     int32_t keep; /* -1: choose; 0: recompute everything inside a shard; 1: keep everything */
@@ -46,13 +47,14 @@ struct spw_segment {
     uint64_t norm_offset;  /* index of its first partial sum within the block's */
 };
 
-/* The parameters that are loaded, updated and written together: the untied ones of one shard, or one
- * tied parameter. Its weights, each gradient accumulator and each moment are blocks of `bytes`. */
+/* The parameters that are loaded, updated and written together: the untied ones of one shard, or
+ * one tied parameter. Its weights, each gradient accumulator and each moment are blocks of
+ * `bytes`. */
 struct spw_weight_block {
     struct spw_segment *segments;
     int32_t segment_count;
     uint64_t bytes;        /* > 0 */
-    int32_t uses;          /* gradient accumulators per group: 1, or one per use of the tied parameter */
+    int32_t uses;          /* accumulators per group: 1, or one per use of the tied parameter */
     int32_t *use_shard;    /* shard of each use, in graph order */
     uint64_t norm_partials;
     bool reduced;          /* its accumulators (uses x groups > 1) are added up by a REDUCE unit,
@@ -97,9 +99,9 @@ struct spw_unit_plan {
     int32_t shard; /* or weight block */
     struct spw_program program; /* empty for REDUCE and UPDATE */
     /* Bytes of one ring slot: all inputs of a micro-batch side by side, then all outputs, in the
-     * order of the program's bindings, each rounded to the alignment. UPDATE: 2 + moments arrays of
-     * `piece_bytes` (weights, gradient, moments). REDUCE: uses x groups arrays of `piece_bytes`, then
-     * the partial sums of a piece. */
+     * order of the program's bindings, each rounded to the alignment. UPDATE: 2 + moments arrays
+     * of `piece_bytes` (weights, gradient, moments). REDUCE: uses x groups arrays of
+     * `piece_bytes`, then the partial sums of a piece. */
     uint64_t slot_bytes;
     uint32_t slots;
     uint64_t scratch_bytes;
@@ -150,11 +152,13 @@ struct spw_plan {
     struct spw_unit_plan *reduces; /* one per weight block; no pieces if not reduced */
     struct spw_unit_plan *updates; /* one per weight block */
     uint64_t targets_bytes;        /* of a full micro-batch */
+    bool staged;                   /* units keep to half of the device where their ops allow it, so
+                                      that the next one is loaded while one computes */
     struct spw_plan_totals totals;
 };
 
-/* Makes a plan. SPW_ERR_DOES_NOT_FIT, naming the op, the bytes it needs, the bytes there are and the
- * setting that would help, if some unit cannot fit. `graph` must outlive the plan. */
+/* Makes a plan. SPW_ERR_DOES_NOT_FIT, naming the op, the bytes it needs, the bytes there are and
+ * the setting that would help, if some unit cannot fit. `graph` must outlive the plan. */
 enum spw_status spw_plan_create(const struct spw_world *world, const struct spw_graph *graph,
                                 const struct spw_plan_options *options, struct spw_error *error,
                                 struct spw_plan **out);
@@ -165,24 +169,25 @@ enum spw_status spw_plan_least_memory(const struct spw_world *world, const struc
                                       const struct spw_plan_options *options,
                                       struct spw_error *error, uint64_t *bytes);
 
-/* Number of pieces that `kind` (REDUCE or UPDATE) of a weight block streams, and piece `index`. Pieces
- * cover the block in order, paddings included; every piece starts at a multiple of 64 bytes, and those
- * of REDUCE at a norm chunk. Where updates run on the host cores they reserve no device memory. */
+/* Number of pieces that `kind` (REDUCE or UPDATE) of a weight block streams, and piece `index`.
+ * Pieces cover the block in order, paddings included; every piece starts at a multiple of 64
+ * bytes, and those of REDUCE at a norm chunk. Where updates run on the host cores they reserve
+ * no device memory. */
 uint64_t spw_plan_pieces(const struct spw_plan *plan, enum spw_unit_kind kind,
                          int32_t weight_block);
 struct spw_piece spw_plan_piece(const struct spw_plan *plan, enum spw_unit_kind kind,
                                 int32_t weight_block, uint64_t index);
 
-/* Home ranges for new versions: an UPDATE writes weights and moments beside the committed ones and
- * all switch together, after which the old ones are spare. One UPDATE of a job runs at a time, so
- * each distinct block size needs 1 + moments spare ranges. Fills `sizes` (room for
- * weight_block_count; may be NULL) with the distinct sizes in order of first block and returns their
- * number. */
+/* Home ranges for new versions: an UPDATE writes weights and moments beside the committed ones
+ * and all switch together, after which the old ones are spare. One UPDATE of a job runs at a
+ * time, so each distinct block size needs 1 + moments spare ranges. Fills `sizes` (room for
+ * weight_block_count; may be NULL) with the distinct sizes in order of first block and returns
+ * their number. */
 uint64_t spw_plan_spare_slots(const struct spw_plan *plan, uint64_t *sizes);
 
-/* Bytes copied in one step of a full batch if nothing stays resident, by what they are. Partial sums
- * of the norm count as gradients; targets and losses as packs. Weights come in once for each FORWARD
- * and BACKWARD unit of each gradient group. */
+/* Bytes copied in one step of a full batch if nothing stays resident, by what they are. Partial
+ * sums of the norm count as gradients; targets and losses as packs. Weights come in once for
+ * each FORWARD and BACKWARD unit of each gradient group. */
 struct spw_traffic_bytes {
     uint64_t weights, grads, moments, packs;
 };

@@ -1,9 +1,9 @@
 /* plan_read.c — reads a printed plan back.
  *
- * It takes from the text only what was chosen, the cuts and what is kept; the rest is worked out
- * anew, printed, and compared line by line. So a text that was made for another graph, other
- * options or by another version is found out at the first line that differs. Tested by
- * tests/partitioner/test_plan_text.c. */
+ * It takes from the text only what was chosen: the cuts, the memory they were made for, and what is
+ * kept. The rest is worked out anew, printed, and compared line by line. So a text that was made
+ * for another graph, other options or by another version is found out at the first line that
+ * differs. Tested by tests/partitioner/test_plan_text.c. */
 #include "partitioner/plan_build.h"
 
 #include "base/text.h"
@@ -18,6 +18,7 @@ struct reader {
     int line;         /* number of the one last taken */
     int32_t *cuts;    /* before shard 1, 2, ... */
     bool *kept;       /* [shard] */
+    bool whole;       /* shards were made for the whole device */
     int32_t shard_count;
 };
 
@@ -157,6 +158,13 @@ static enum spw_status read_shard(struct reader *reader, const struct line *line
     return SPW_OK;
 }
 
+static bool ends_with(const struct line *line, const char *words)
+{
+    const size_t bytes = strlen(words);
+    return (size_t)line->bytes >= bytes &&
+           memcmp(line->start + line->bytes - bytes, words, bytes) == 0;
+}
+
 /* Only looks ahead: the lines are compared later, so the place is put back. */
 static enum spw_status read_shards(struct reader *reader, const struct spw_graph *graph,
                                    struct spw_error *error)
@@ -172,6 +180,9 @@ static enum spw_status read_shards(struct reader *reader, const struct spw_graph
     int32_t end = 0;
     while (end < graph->node_count && take_line(&reader->next, &line)) {
         reader->line++;
+        if (starts_with(&line, "shards ")) {
+            reader->whole = ends_with(&line, " whole");
+        }
         if (starts_with(&line, "shard ")) {
             SPW_TRY(read_shard(reader, &line, graph, end, &end, error));
         }
@@ -209,7 +220,7 @@ static enum spw_status read_plan(struct reader *reader, const struct spw_graph *
     chosen.cuts = reader->cuts;
     chosen.cut_count = reader->shard_count - 1;
     struct spw_plan *plan;
-    const struct spw_plan_choice choice = {.kept = reader->kept};
+    const struct spw_plan_choice choice = {.kept = reader->kept, .whole = reader->whole};
     SPW_TRY(spw_plan_build(reader->world, graph, &chosen, &choice, error, &plan));
     reader->next = text;
     reader->line = 0;

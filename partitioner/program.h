@@ -14,7 +14,7 @@ enum spw_binding_kind {
     SPW_BIND_IN,       /* this micro-batch's pack of the cut before the shard (cut 0: the data) */
     SPW_BIND_TARGETS,  /* int32 targets, last shard only */
     SPW_BIND_OUT,      /* pack of the cut after the shard (FORWARD, EVAL) */
-    SPW_BIND_KEPT,     /* activations kept from FORWARD for BACKWARD: an output there, an input here */
+    SPW_BIND_KEPT,     /* activations kept for BACKWARD: FORWARD's output, BACKWARD's input */
     SPW_BIND_GRAD_IN,  /* gradient pack of the cut after the shard (BACKWARD) */
     SPW_BIND_GRAD_OUT, /* gradient pack of the cut before the shard (BACKWARD, shard > 0) */
     SPW_BIND_LOSS,     /* one struct spw_loss (last shard) */
@@ -51,7 +51,7 @@ struct spw_instruction {
     const struct spw_op_desc *desc; /* owned by graph or plan */
     int32_t node;                   /* of the graph, for messages; -1 for COPY */
     enum spw_pass pass;
-    uint32_t flags; /* SPW_CALL_ACCUMULATE_DX*; TRAINING and ACCUMULATE_DW are added per submission */
+    uint32_t flags; /* SPW_CALL_ACCUMULATE_DX*; TRAINING, ACCUMULATE_DW are added per submission */
     struct spw_operand x[SPW_OP_INPUTS_MAX];
     struct spw_operand w[SPW_OP_PARAMS_MAX];
     struct spw_operand y, saved, dy;

@@ -151,13 +151,31 @@ Test(plan, double_buffering_leaves_room)
     options.device_bytes = 3 * least_of(graph, &options);
     options.double_buffer = true;
     struct spw_plan *plan = plan_make(graph, &options);
-    cr_assert(largest_unit(plan) <= options.device_bytes / 2);
+    cr_assert(plan->staged && largest_unit(plan) <= options.device_bytes / 2);
     const int32_t shards = plan->shard_count;
     spw_plan_destroy(plan);
     options.double_buffer = false;
     plan = plan_make(graph, &options);
     cr_assert(plan->shard_count < shards, "%d against %d", plan->shard_count, shards);
     spw_plan_destroy(plan);
+    spw_graph_destroy(graph);
+}
+
+/* Loads of weights that arithmetic can hide are worth small shards; over a slow link fewer borders
+ * are worth more. */
+Test(plan, staging_is_chosen_where_it_pays)
+{
+    struct spw_graph *graph = graph_chain(12, 128);
+    struct spw_plan_options options = options_of(32, 8);
+    options.device_bytes = 3 * least_of(graph, &options);
+    options.double_buffer = true;
+    for (int slow = 0; slow < 2; slow++) {
+        options.link_bytes_per_s = slow ? 10000000 : 1000000000;
+        struct spw_plan *plan = plan_make(graph, &options);
+        cr_assert(plan->staged == (slow == 0));
+        cr_assert(largest_unit(plan) <= options.device_bytes / (plan->staged ? 2 : 1));
+        spw_plan_destroy(plan);
+    }
     spw_graph_destroy(graph);
 }
 

@@ -92,6 +92,7 @@ Test(plan_text, tampered_texts_are_refused)
         {"moments 2", "moments 1", "plan.txt:6:"},
         {"threads 1", "threads 2", "plan.txt:7:"},
         {"shards ", "shards 1", "the plan says"},
+        {" whole\n", " staged\n", "the plan says"},
         {"shard 0 nodes 0", "shard 0 nodes 1", "should begin at node 0"},
         {"shard 1", "shard 2", "shard 1 should begin"},
         {"shard 1 nodes", "shard 1 knots", "should read"},
