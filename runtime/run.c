@@ -34,7 +34,9 @@ static enum spw_status open_device(struct spw_run *run, uint32_t index, uint64_t
     };
     place->index = index;
     place->is_cores = is_cores;
-    SPW_TRY(spw_backend_host.open(run->world, &config, run->gate, error, &place->device));
+    const struct spw_backend *backend = run->config.backend != NULL ? run->config.backend
+                                                                    : &spw_backend_host;
+    SPW_TRY(backend->open(run->world, &config, run->gate, error, &place->device));
     (void)snprintf(place->stats.name, sizeof place->stats.name, "%s", place->device->name);
     place->stats.region_bytes = is_cores ? 0 : region_bytes;
     for (int queue = 0; queue < SPW_QUEUE_COUNT; queue++) {
@@ -91,6 +93,9 @@ enum spw_status spw_run_create(const struct spw_world *world, const struct spw_r
     if (config->machine.kind != SPW_MACHINE_HOST) {
         return SPW_FAIL(error, SPW_ERR_UNSUPPORTED, "this build has no other devices than host");
     }
+    if (config->machine.device_count == 0) {
+        return SPW_FAIL(error, SPW_ERR_ARGUMENT, "a machine without devices");
+    }
     struct spw_run *run = NULL;
     SPW_TRY(spw_allocate(world, 1, sizeof *run, "a run", error, &run));
     run->world = world;
@@ -140,6 +145,17 @@ void spw_run_destroy(struct spw_run *run)
 
 /* ---- jobs ---- */
 
+/* What planning divides by. */
+static enum spw_status check_sizes(const struct spw_job_config *config, struct spw_error *error)
+{
+    if (config->batch < 1 || config->micro_batch < 1 || config->grad_groups < 1) {
+        return SPW_FAIL(error, SPW_ERR_ARGUMENT,
+                        "job %s: batch, micro_batch and grad_groups must be at least 1",
+                        config->id);
+    }
+    return SPW_OK;
+}
+
 static struct spw_plan_options plan_options(const struct spw_run *run,
                                             const struct spw_job_config *config)
 {
@@ -172,6 +188,7 @@ static struct spw_plan_options plan_options(const struct spw_run *run,
 enum spw_status spw_run_plan(struct spw_run *run, const struct spw_job_config *config,
                              struct spw_error *error, struct spw_plan **out)
 {
+    SPW_TRY(check_sizes(config, error));
     const struct spw_plan_options options = plan_options(run, config);
     return spw_plan_create(run->world, config->graph, &options, error, out);
 }
@@ -179,6 +196,7 @@ enum spw_status spw_run_plan(struct spw_run *run, const struct spw_job_config *c
 enum spw_status spw_run_least_memory(struct spw_run *run, const struct spw_job_config *config,
                                      struct spw_error *error, uint64_t *bytes)
 {
+    SPW_TRY(check_sizes(config, error));
     const struct spw_plan_options options = plan_options(run, config);
     return spw_plan_least_memory(run->world, config->graph, &options, error, bytes);
 }
@@ -199,6 +217,7 @@ static enum spw_status make_room_for_job(struct spw_run *run, const struct spw_j
 enum spw_status spw_run_add(struct spw_run *run, const struct spw_job_config *config,
                             struct spw_error *error, struct spw_job **out)
 {
+    SPW_TRY(check_sizes(config, error));
     struct spw_job_config checked = *config;
     if (checked.micro_batch > checked.batch) {
         checked.micro_batch = checked.batch;

@@ -9,11 +9,6 @@ static enum spw_status check_config(const struct spw_job_config *config, struct 
 {
     const struct spw_data_info *data = spw_dataset_info(config->train);
     const struct spw_graph *graph = config->graph;
-    if (config->batch < 1 || config->micro_batch < 1 || config->grad_groups < 1) {
-        return SPW_FAIL(error, SPW_ERR_ARGUMENT,
-                        "job %s: batch, micro_batch and grad_groups must be at least 1",
-                        config->id);
-    }
     if (config->max_steps == 0 && config->epochs == 0) {
         return SPW_FAIL(error, SPW_ERR_ARGUMENT, "job %s: neither max_steps nor epochs is given",
                         config->id);

@@ -47,6 +47,7 @@ static enum spw_status prepare_unit(struct spw_device *device, const struct spw_
     return SPW_OK;
 }
 
+/* Evaluation also without a validation set: it is what looks for the op that made a loss infinite. */
 static enum spw_status prepare_job(struct spw_run *run, const struct spw_job *job,
                                    struct spw_error *error)
 {
@@ -58,9 +59,7 @@ static enum spw_status prepare_job(struct spw_run *run, const struct spw_job *jo
             const struct spw_shard *shard = &job->plan->shards[s];
             SPW_TRY(prepare_unit(device, &shard->forward, counts, count, error));
             SPW_TRY(prepare_unit(device, &shard->backward, counts, count, error));
-            if (job->valid_cursor != NULL) {
-                SPW_TRY(prepare_unit(device, &shard->eval, counts, count, error));
-            }
+            SPW_TRY(prepare_unit(device, &shard->eval, counts, count, error));
         }
     }
     return SPW_OK;
@@ -111,7 +110,12 @@ enum spw_status spw_executor_admit(struct spw_run *run, struct spw_error *error)
             if (run->running_jobs > 0 && need > run->config.host_bytes - used) {
                 return SPW_OK; /* waits for a job to end */
             }
-            if (start_job(run, job) != SPW_OK) {
+            const enum spw_status status = start_job(run, job);
+            if (status == SPW_ERR_DOES_NOT_FIT && job->home == NULL && run->running_jobs > 0) {
+                spw_error_clear(&job->error);
+                return SPW_OK; /* free bytes in pieces: waits for a job to end, too */
+            }
+            if (status != SPW_OK) {
                 refuse(run, job);
             }
         }

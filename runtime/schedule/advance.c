@@ -32,8 +32,10 @@ static void end_job(struct spw_run *run, struct spw_job *job, enum spw_job_state
     job->phase = SPW_PHASE_OVER;
     job->state = state;
     job->ended_ns = spw_now_ns(run->world);
-    if (announce(run, job) != SPW_OK && state == SPW_JOB_DONE) {
-        job->state = SPW_JOB_FAILED; /* its result could not be kept */
+    const enum spw_status kept = announce(run, job);
+    if (kept != SPW_OK && state == SPW_JOB_DONE) {
+        job->state = SPW_JOB_FAILED;
+        (void)SPW_FAIL(&job->error, kept, "trial %s: its result could not be kept", job->id);
         (void)announce(run, job);
     }
     if (job->home != NULL) {

@@ -54,11 +54,44 @@ static void tick(struct spw_run *run, uint64_t now)
     }
 }
 
+/* A log of another run, or of one that was cut short: nothing is under way, and every unit that
+ * could be taken is refused. */
+static bool is_stuck(const struct spw_run *run)
+{
+    if (run->config.policy != SPW_POLICY_REPLAY || run->stops_pending) {
+        return false;
+    }
+    for (uint32_t i = 0; i <= run->device_count; i++) {
+        if (run->places[i].committed_count > 0) {
+            return false;
+        }
+    }
+    for (uint64_t i = run->first_live; i < run->next_admission; i++) {
+        const struct spw_job *job = run->jobs[i];
+        if (job->gathers > 0 || job->phase == SPW_PHASE_FEED) {
+            return false;
+        }
+    }
+    return run->running_jobs > 0;
+}
+
+static void fail_stuck_jobs(struct spw_run *run)
+{
+    for (uint64_t i = run->first_live; i < run->next_admission; i++) {
+        struct spw_job *job = run->jobs[i];
+        (void)SPW_FAIL(&job->error, SPW_ERR_USAGE,
+                       "trial %s, step %llu: the log of decisions that is replayed has none for "
+                       "the units that are ready; it is of another run, or of one cut short",
+                       job->id, (unsigned long long)job->now.step);
+        spw_executor_stop(run, job, SPW_JOB_FAILED);
+    }
+}
+
 /* One turn of the loop. */
 static enum spw_status turn(struct spw_run *run, bool *progress, struct spw_error *error)
 {
     *progress = spw_executor_poll(run);
-    if (run->interrupted) {
+    if (atomic_load(&run->interrupted)) {
         stop_all(run);
     }
     move_stopped_jobs(run);
@@ -116,12 +149,17 @@ enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
         const uint64_t turn_ns = now - turn_begin;
         run->active_ns += turn_ns > run->outside_ns ? turn_ns - run->outside_ns : 0;
         tick(run, now);
-        if (!progress && !is_over(run)) {
+        if (progress || is_over(run)) {
+            continue;
+        }
+        if (is_stuck(run)) {
+            fail_stuck_jobs(run);
+        } else {
             spw_gate_wait(run->gate, seen, run->config.events.tick != NULL ? run->next_tick_ns : 0);
         }
     }
     stop_clocks(run);
-    if (status == SPW_OK && run->interrupted) {
+    if (status == SPW_OK && atomic_load(&run->interrupted)) {
         status = SPW_FAIL(error, SPW_ERR_CANCELLED, "the run was interrupted");
     }
     return status;
@@ -129,7 +167,7 @@ enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
 
 void spw_run_interrupt(struct spw_run *run)
 {
-    run->interrupted = 1;
+    atomic_store(&run->interrupted, true);
     spw_gate_knock(run->gate);
 }
 

@@ -9,7 +9,7 @@
 #include "runtime/job/job.h"
 #include "runtime/schedule/policy.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 
 enum {
     COMMITTED_MAX = 2,   /* the unit that runs, and one staged behind it */
@@ -51,7 +51,6 @@ struct spw_unit {
     const struct spw_unit_plan *plan;
     bool in_use, reserved, failed;
     bool all_issued; /* every command has been enqueued */
-    struct spw_error error;
     struct spw_reservation reservation;
     uint32_t loads_issued;
     uint64_t binding_offset[SPW_BINDINGS_MAX]; /* of slot 0 where a binding lies in a slot */
@@ -105,7 +104,7 @@ struct spw_run {
     struct spw_candidate *candidates;
     uint64_t candidate_capacity;
     struct spw_pilot *pilot; /* measured op times; see pilot.h */
-    volatile sig_atomic_t interrupted;
+    _Atomic bool interrupted; /* set from other threads and signal handlers */
     bool stops_pending; /* a job was stopped since the loop last looked */
 
     uint64_t decisions;

@@ -149,26 +149,49 @@ void spw_executor_retire(struct spw_run *run, struct spw_place *place, struct sp
 
 /* ---- failures ---- */
 
-static void record_failure(struct spw_run *run, struct spw_unit *unit,
-                           const struct spw_record *record)
+/* What a failed command was to do, for messages; `out` is the return value. */
+static const char *describe_command(const struct spw_job *job, const struct spw_command *command,
+                                    const struct spw_record *record, char out[160])
 {
-    struct spw_job *job = unit->job;
     const struct spw_graph *graph = job->config.graph;
-    const bool known = record->native >= 0 && record->native < graph->node_count;
-    const struct spw_node *node = known ? &graph->nodes[record->native] : NULL;
-    const char *op = known ? spw_op_name(node->desc.op) : "an update";
+    if (command->what == SPW_COMMAND_GATHER) {
+        (void)snprintf(out, 160, "reading a batch");
+    } else if (command->what != SPW_COMMAND_WORK) {
+        const bool in = command->what == SPW_COMMAND_LOAD || command->what == SPW_COMMAND_IN;
+        (void)snprintf(out, 160, "a copy %s", in ? "to the device" : "from the device");
+    } else if (command->unit->key.kind == SPW_UNIT_UPDATE) {
+        (void)snprintf(out, 160, "the update of weight block %d", command->unit->key.shard);
+    } else if (command->unit->key.kind == SPW_UNIT_REDUCE) {
+        (void)snprintf(out, 160, "adding up the gradients of weight block %d",
+                       command->unit->key.shard);
+    } else if (record->native >= 0 && record->native < graph->node_count) {
+        const struct spw_node *node = &graph->nodes[record->native];
+        (void)snprintf(out, 160, "op %.100s (%s)", node->name, spw_op_name(node->desc.op));
+    } else {
+        (void)snprintf(out, 160, "an op");
+    }
+    return out;
+}
+
+/* The first failure of a job is its reason; what a cancelled one does on its way out is nobody's. */
+static void record_failure(struct spw_run *run, const struct spw_place *place, struct spw_job *job,
+                           const struct spw_command *command, const struct spw_record *record)
+{
     const unsigned long long step = (unsigned long long)job->now.step;
-    unit->failed = true;
+    char what[160];
+    (void)describe_command(job, command, record, what);
+    if (job->failing) {
+        return;
+    }
     if (record->status == SPW_ERR_NUMERIC) {
-        (void)SPW_FAIL_NATIVE(
-            &job->error, SPW_ERR_NUMERIC, record->native,
-            "trial %s, step %llu: the loss is not finite; the first output that is "
-            "not is that of op %s (%s); lower lr or set grad_clip",
-            job->id, step, known ? node->name : "?", op);
+        (void)SPW_FAIL_NATIVE(&job->error, SPW_ERR_NUMERIC, record->native,
+                              "trial %s, step %llu: the loss is not finite; the first output that "
+                              "is not is that of %s; lower lr or set grad_clip",
+                              job->id, step, what);
     } else {
         (void)SPW_FAIL_NATIVE(&job->error, record->status, record->native,
-                              "trial %s, step %llu: op %s (%s) failed: %s", job->id, step,
-                              known ? node->name : "?", op, spw_status_text(record->status));
+                              "trial %s, step %llu: %s failed on %s: %s", job->id, step, what,
+                              place->device->name, spw_status_text(record->status));
     }
     spw_executor_stop(run, job, SPW_JOB_FAILED);
 }
@@ -236,22 +259,34 @@ static void land_outputs(struct spw_unit *unit, int64_t index)
     }
 }
 
+static void finish_gather(struct spw_run *run, struct spw_place *place,
+                          const struct spw_command *command, const struct spw_record *record)
+{
+    struct spw_job *job = command->job;
+    job->gathers--;
+    if (record->status == SPW_OK) {
+        job->feeds[command->index].valid = true;
+    } else {
+        record_failure(run, place, job, command, record);
+    }
+    spw_executor_advance(run, job);
+}
+
 static void finish_command(struct spw_run *run, struct spw_place *place, enum spw_queue queue,
                            const struct spw_record *record)
 {
-    struct spw_command *command = &place->ring[queue][record->ticket % COMMAND_RING];
+    const struct spw_command *command = &place->ring[queue][record->ticket % COMMAND_RING];
     if (command->what == SPW_COMMAND_GATHER) {
-        command->job->feeds[command->index].valid = true;
-        command->job->gathers--;
-        spw_executor_advance(run, command->job);
+        finish_gather(run, place, command, record);
         return;
     }
     struct spw_unit *unit = command->unit;
     SPW_ASSERT(unit->outstanding > 0);
     unit->outstanding--;
     report_span(run, place, queue, command, record);
-    if (record->status != SPW_OK && !unit->failed) {
-        record_failure(run, unit, record);
+    if (record->status != SPW_OK) {
+        unit->failed = true;
+        record_failure(run, place, unit->job, command, record);
     }
     switch (command->what) {
     case SPW_COMMAND_LOAD:
