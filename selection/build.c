@@ -248,7 +248,12 @@ static enum spw_status check_steps(const struct build *build)
                    "warmup_steps %" PRIu64 " is more than the %" PRIu64 " steps of the whole "
                    "training; lower it",
                    job.schedule.warmup_steps, steps);
-    return refuse_why(build, why);
+    struct spw_error inner = {.status = SPW_ERR_USAGE};
+    (void)snprintf(inner.what, sizeof(inner.what), "%s", why);
+    return refuse_at(build,
+                     spw_spec_find_for(build->spec, &build->trial->model,
+                                       "train.schedule.warmup_steps"),
+                     &inner);
 }
 
 enum spw_status spw_build_graph(const struct spw_world *world, const struct spw_spec *spec,

@@ -1,4 +1,4 @@
-/* environment.c — asks the machine who it is. Tested by tests/selection/test_environment.c. */
+/* environment.c — asks the machine who it is. Tested by tests/selection/test_rundir.c. */
 #include "selection/environment.h"
 
 #include "base/status.h"

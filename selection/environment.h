@@ -1,6 +1,6 @@
 /* environment.h — what a run ran on, as environment.json and for `spillway doctor`.
  *
- * Tested by tests/selection/test_environment.c. */
+ * Tested by tests/selection/test_rundir.c. */
 #ifndef SPW_SELECTION_ENVIRONMENT_H
 #define SPW_SELECTION_ENVIRONMENT_H
 

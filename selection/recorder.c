@@ -1,4 +1,4 @@
-/* recorder.c — a run's growing files and final weights. Tested by tests/selection/test_recorder.c. */
+/* recorder.c — a run's growing files and final weights. Tested by tests/selection/test_rundir.c. */
 #include "selection/recorder.h"
 
 #include "base/assert.h"

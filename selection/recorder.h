@@ -1,6 +1,6 @@
 /* recorder.h — writes a run's files while it goes on, from the runtime's events.
  *
- * Tested by tests/selection/test_recorder.c and the command's tests. */
+ * Tested by tests/selection/test_rundir.c and the command's tests. */
 #ifndef SPW_SELECTION_RECORDER_H
 #define SPW_SELECTION_RECORDER_H
 

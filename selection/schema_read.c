@@ -211,8 +211,10 @@ enum spw_status spw_key_refuse_unknown(const struct spw_key_context *context,
 
     const char *cure = unserved_cure(path, key->text);
     if (cure != NULL) {
-        return SPW_FAIL(context->error, SPW_ERR_USAGE, "%s: %s is not served yet; %s", place,
-                        key->text, cure);
+        char full[256];
+        join_path(full, sizeof(full), path, key->text);
+        return SPW_FAIL(context->error, SPW_ERR_USAGE, "%s: %s is not served yet; %s", place, full,
+                        cure);
     }
     const char *ours = foreign_name(path, key->text);
     if (ours != NULL) {

@@ -133,7 +133,7 @@ const char *spw_key_type_text(const struct spw_key *key, char out[256])
         (void)snprintf(out, 256, "a map of keys");
         break;
     case SPW_KEY_CUSTOM:
-        (void)snprintf(out, 256, "see below");
+        (void)snprintf(out, 256, "a list or map of its own");
         break;
     }
     if (key->word != NULL) {

@@ -12,21 +12,38 @@
 
 /* ---- checks between keys ---- */
 
-const struct spw_yaml_node *spw_spec_find(const struct spw_spec *spec, const char *path)
+/* As far down as the file goes; *whole says whether that was all the way. */
+static const struct spw_yaml_node *walk_down(const struct spw_yaml_node *node, const char *path,
+                                             bool *whole)
 {
-    const struct spw_yaml_node *node = spec->root;
     while (*path != '\0' && node->kind == SPW_YAML_MAP) {
         char name[64];
         const size_t length = strcspn(path, ".");
         (void)snprintf(name, sizeof(name), "%.*s", (int)length, path);
         const struct spw_yaml_node *next = spw_yaml_member(node, name);
         if (next == NULL) {
-            return node;
+            break;
         }
         node = next;
         path += length + (path[length] == '.' ? 1 : 0);
     }
+    *whole = *path == '\0';
     return node;
+}
+
+const struct spw_yaml_node *spw_spec_find(const struct spw_spec *spec, const char *path)
+{
+    bool whole = false;
+    return walk_down(spec->root, path, &whole);
+}
+
+const struct spw_yaml_node *spw_spec_find_for(const struct spw_spec *spec,
+                                              const struct spw_model_spec *model,
+                                              const char *path)
+{
+    bool whole = false;
+    const struct spw_yaml_node *own = walk_down(model->node, path, &whole);
+    return whole ? own : spw_spec_find(spec, path);
 }
 
 static enum spw_status check_set(const struct spw_key_context *context,
@@ -92,15 +109,6 @@ static enum spw_status check_train(const struct spw_key_context *context, struct
     }
     if (train->max_steps == 0 && train->epochs == 0) {
         train->epochs = 1;
-    }
-    const struct spw_optimizer_spec *optimizer = &train->optimizer;
-    if (is_searched(spec, "train.optimizer.name")) {
-        return SPW_OK;
-    }
-    if (optimizer->name == SPW_CHOICE_ADAMW && optimizer->momentum != 0) {
-        return spw_key_refuse(context, spw_spec_find(spec, "train.optimizer.momentum"),
-                          "train.optimizer.momentum",
-                          "adamw has none; set betas, or name: sgd");
     }
     const struct spw_schedule_spec *schedule = &train->schedule;
     if (schedule->decay_steps != 0 && schedule->name != 3 &&

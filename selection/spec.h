@@ -191,5 +191,9 @@ void spw_spec_print(const struct spw_spec *spec, const char *directory, const ch
 
 /* The node of "train.optimizer.name" in the file, or the nearest one above it: for messages. */
 const struct spw_yaml_node *spw_spec_find(const struct spw_spec *spec, const char *path);
+/* The same for a setting of one model: its own train map comes before the common one. */
+const struct spw_yaml_node *spw_spec_find_for(const struct spw_spec *spec,
+                                              const struct spw_model_spec *model,
+                                              const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* summary.c — the closing figures of a run. Tested by tests/selection/test_summary.c. */
+/* summary.c — the closing figures of a run. Tested by tests/selection/test_rundir.c. */
 #include "selection/summary.h"
 
 #include "base/assert.h"

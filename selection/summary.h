@@ -1,6 +1,6 @@
 /* summary.h — what became of a run, as summary.json.
  *
- * Tested by tests/selection/test_summary.c and the command's tests. */
+ * Tested by tests/selection/test_rundir.c and the command's tests. */
 #ifndef SPW_SELECTION_SUMMARY_H
 #define SPW_SELECTION_SUMMARY_H
 

@@ -9,7 +9,18 @@
 
 #include <stdio.h>
 
-/* A fault of a data file, with the place of its name in the spec. */
+/* Passes on what is wrong with a file, with the place of its name in the spec. */
+static enum spw_status refuse_file(const struct spw_sweep *sweep, const char *path,
+                                   const struct spw_error *inner, struct spw_error *error)
+{
+    if (inner->status != SPW_ERR_USAGE && inner->status != SPW_ERR_NOT_FOUND) {
+        return SPW_FAIL_NATIVE(error, inner->status, inner->native, "%s", inner->what);
+    }
+    char place[320];
+    return SPW_FAIL(error, SPW_ERR_USAGE, "%s: %s: %s",
+                    spw_yaml_place(spw_spec_find(sweep->spec, path), place), path, inner->what);
+}
+
 static enum spw_status open_set(struct spw_sweep *sweep, const char *path,
                                 const struct spw_set_spec *set, struct spw_error *error,
                                 struct spw_dataset **out)
@@ -18,15 +29,7 @@ static enum spw_status open_set(struct spw_sweep *sweep, const char *path,
     const enum spw_status status =
         spw_dataset_open(sweep->world, (enum spw_data_format)set->format, set->path, set->labels,
                          (int64_t)sweep->spec->data.seq_len, &inner, out);
-    if (status == SPW_OK) {
-        return SPW_OK;
-    }
-    if (status != SPW_ERR_USAGE && status != SPW_ERR_NOT_FOUND) {
-        return SPW_FAIL_NATIVE(error, status, inner.native, "%s", inner.what);
-    }
-    char place[320];
-    return SPW_FAIL(error, SPW_ERR_USAGE, "%s: %s: %s",
-                    spw_yaml_place(spw_spec_find(sweep->spec, path), place), path, inner.what);
+    return status == SPW_OK ? SPW_OK : refuse_file(sweep, path, &inner, error);
 }
 
 static bool same_items(const struct spw_data_info *a, const struct spw_data_info *b)
@@ -86,9 +89,11 @@ static enum spw_status open_sweep(struct spw_sweep *sweep, struct spw_error *err
     if (sweep->spec->policy.name != SPW_CHOICE_REPLAY) {
         return SPW_OK;
     }
-    return spw_decisions_read(sweep->world, sweep->spec->policy.decisions, sweep->trials,
-                              sweep->machine.device_count, error, &sweep->replay,
-                              &sweep->replay_count);
+    struct spw_error inner = {0};
+    const enum spw_status status = spw_decisions_read(
+        sweep->world, sweep->spec->policy.decisions, sweep->trials, sweep->machine.device_count,
+        &inner, &sweep->replay, &sweep->replay_count);
+    return status == SPW_OK ? SPW_OK : refuse_file(sweep, "policy.decisions", &inner, error);
 }
 
 enum spw_status spw_sweep_open(const struct spw_world *world, const struct spw_spec *spec,

@@ -56,80 +56,100 @@ static enum spw_status make_grid(const struct spw_key_context *context,
 
 /* ---- checks of a whole trial ---- */
 
-static enum spw_status check_batches(const struct spw_key_context *context,
-                                     const struct spw_yaml_node *place,
-                                     const struct spw_trial_spec *trial)
+/* One trial under examination. */
+struct exam {
+    const struct spw_key_context *context;
+    const struct spw_spec *spec;
+    const struct spw_trial_spec *trial;
+};
+
+/* "FILE:L:C: trial ID: WHY", at the setting `path` of the trial. */
+static enum spw_status refuse(const struct exam *exam, const char *path, const char *why)
 {
-    const struct spw_train_spec *train = &trial->train;
+    char name[80];
+    (void)snprintf(name, sizeof(name), "trial %.70s", exam->trial->id);
+    return spw_key_refuse(exam->context, spw_spec_find_for(exam->spec, &exam->trial->model, path),
+                          name, "%s", why);
+}
+
+/* The same at the model itself. */
+static enum spw_status refuse_model(const struct exam *exam, const char *why)
+{
+    char name[80];
+    (void)snprintf(name, sizeof(name), "trial %.70s", exam->trial->id);
+    return spw_key_refuse(exam->context, exam->trial->model.node, name, "%s", why);
+}
+
+static enum spw_status check_batches(const struct exam *exam)
+{
+    const struct spw_train_spec *train = &exam->trial->train;
     const uint64_t passes = (train->batch + train->micro_batch - 1) / train->micro_batch;
+    char why[200];
     if (train->micro_batch > train->batch) {
-        return spw_key_refuse(context, place, trial->id,
-                              "micro_batch %" PRIu64 " is larger than batch %" PRIu64
-                              "; lower one or raise the other",
-                              train->micro_batch, train->batch);
+        (void)snprintf(why, sizeof(why),
+                       "micro_batch %" PRIu64 " is larger than batch %" PRIu64
+                       "; lower one or raise the other",
+                       train->micro_batch, train->batch);
+        return refuse(exam, "train.micro_batch", why);
     }
     if (train->grad_groups > passes) {
-        return spw_key_refuse(context, place, trial->id,
-                              "grad_groups %" PRIu64 " is more than the batch's %" PRIu64
-                              " micro-batches; lower it or micro_batch",
-                              train->grad_groups, passes);
+        (void)snprintf(why, sizeof(why),
+                       "grad_groups is %" PRIu64 ", but a batch has %" PRIu64
+                       " micro-batches; lower grad_groups or micro_batch",
+                       train->grad_groups, passes);
+        return refuse(exam, "train.grad_groups", why);
     }
     return SPW_OK;
 }
 
-static enum spw_status check_model(const struct spw_key_context *context,
-                                   const struct spw_yaml_node *place,
-                                   const struct spw_trial_spec *trial)
+static enum spw_status check_optimizer(const struct exam *exam)
 {
-    const struct spw_model_spec *model = &trial->model;
-    const char *missing = NULL;
+    const struct spw_optimizer_spec *optimizer = &exam->trial->train.optimizer;
+    for (uint32_t i = 0; i < exam->trial->assignment_count; i++) {
+        if (strcmp(exam->trial->assignments[i].path, "train.optimizer.name") == 0) {
+            return SPW_OK; /* each optimizer of the search takes its own settings */
+        }
+    }
+    if (optimizer->name == SPW_CHOICE_ADAMW && optimizer->momentum != 0) {
+        return refuse(exam, "train.optimizer.momentum",
+                      "adamw has no momentum; set betas, or name: sgd");
+    }
+    return SPW_OK;
+}
+
+static enum spw_status check_model(const struct exam *exam)
+{
+    const struct spw_model_spec *model = &exam->trial->model;
     switch (model->source) {
     case SPW_MODEL_MLP:
-        missing = model->hidden.values == NULL ? "hidden, such as [512, 512]" : NULL;
-        break;
+        return model->hidden.values != NULL
+                   ? SPW_OK
+                   : refuse_model(exam, "hidden is missing; give a list such as [512, 512]");
     case SPW_MODEL_CNN:
-        missing = model->channels.count == 0 ? "channels, such as [16, 32]" : NULL;
-        break;
+        return model->channels.count > 0
+                   ? SPW_OK
+                   : refuse_model(exam, "channels is missing; give a list such as [16, 32]");
     case SPW_MODEL_RESNET:
-        missing = model->blocks.count == 0 ? "blocks, such as [2, 2, 2]"
-                  : model->width == 0      ? "width, such as 32"
-                                           : NULL;
-        break;
+        return model->blocks.count > 0 && model->width > 0
+                   ? SPW_OK
+                   : refuse_model(exam, "blocks or width is missing; give for instance blocks: "
+                                        "[2, 2, 2], width: 32");
     case SPW_MODEL_GPT2:
-        if (model->config.n_embd % model->config.n_head != 0) {
-            return spw_key_refuse(context, place, trial->id,
-                                  "n_embd %" PRIu64 " is no multiple of n_head %" PRIu64
-                                  "; change one",
-                                  model->config.n_embd, model->config.n_head);
-        }
-        break;
+        return model->config.n_embd % model->config.n_head == 0
+                   ? SPW_OK
+                   : refuse_model(exam, "n_embd is no multiple of n_head; change one");
     case SPW_MODEL_LAYERS:
     case SPW_MODEL_FROM:
-        break;
+        return SPW_OK;
     }
-    if (missing != NULL) {
-        return spw_key_refuse(context, place, trial->id, "%s is missing", missing);
-    }
-    return SPW_OK;
+    SPW_NEVER("a source of models");
 }
 
-static enum spw_status check_trial(const struct spw_key_context *context,
-                                   const struct spw_yaml_node *place,
-                                   const struct spw_trial_spec *trial)
+static enum spw_status check_trial(const struct exam *exam)
 {
-    SPW_TRY(check_batches(context, place, trial));
-    if (trial->train.optimizer.name == SPW_CHOICE_ADAMW && trial->train.optimizer.momentum != 0) {
-        bool searched = false;
-        for (uint32_t i = 0; i < trial->assignment_count; i++) {
-            searched = searched ||
-                       strcmp(trial->assignments[i].path, "train.optimizer.name") == 0;
-        }
-        if (!searched) {
-            return spw_key_refuse(context, place, trial->id,
-                                  "adamw has no momentum; set betas, or name: sgd");
-        }
-    }
-    return check_model(context, place, trial);
+    SPW_TRY(check_batches(exam));
+    SPW_TRY(check_optimizer(exam));
+    return check_model(exam);
 }
 
 /* ---- expansion ---- */
@@ -180,7 +200,8 @@ static enum spw_status make_trial(const struct spw_key_context *context,
     if (trial->train.micro_batch == 0) {
         trial->train.micro_batch = trial->train.batch;
     }
-    return check_trial(context, model->node, trial);
+    const struct exam exam = {context, spec, trial};
+    return check_trial(&exam);
 }
 
 static enum spw_status check_ids(const struct spw_key_context *context,

@@ -36,9 +36,11 @@ const char *spw_yaml_place(const struct spw_yaml_node *node, char out[320])
     const struct spw_yaml_source *source = node->source;
     if (source->path != NULL) {
         (void)snprintf(out, 320, "%.280s:%u:%u", source->path, node->line, node->column);
-    } else {
+    } else if (source->override_index != 0) {
         (void)snprintf(out, 320, "override %u: %.280s", source->override_index,
                        source->override_text);
+    } else {
+        (void)snprintf(out, 320, "%.280s", source->override_text);
     }
     return out;
 }

@@ -18,7 +18,7 @@ enum spw_yaml_kind { SPW_YAML_SCALAR, SPW_YAML_LIST, SPW_YAML_MAP };
 /* Where a text came from, for messages: a file, or one word of the command line. */
 struct spw_yaml_source {
     const char *path;       /* as the user wrote it; NULL: an override */
-    uint32_t override_index; /* from 1 */
+    uint32_t override_index; /* from 1; 0: a flag of its own */
     const char *override_text; /* "train.lr=abc" */
 };
 
