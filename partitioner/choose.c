@@ -44,12 +44,14 @@ static uint64_t step_ns(const struct spw_plan *plan)
     return sum;
 }
 
-enum spw_status spw_plan_create(const struct spw_world *world, const struct spw_graph *graph,
-                                const struct spw_plan_options *options, struct spw_error *error,
-                                struct spw_plan **out)
+/* The faster of the two plans by estimate; *is_whole tells which. */
+static enum spw_status choose(const struct spw_world *world, const struct spw_graph *graph,
+                              const struct spw_plan_options *options, struct spw_error *error,
+                              bool *is_whole, struct spw_plan **out)
 {
     struct spw_plan_choice choice = {0};
     struct spw_plan *staged = NULL;
+    *is_whole = false;
     SPW_TRY(spw_plan_build(world, graph, options, &choice, error, &staged));
     const bool open = options->double_buffer && options->cuts == NULL && !options->least_memory &&
                       options->device_bytes > 0 && staged->shard_count > 1;
@@ -64,8 +66,55 @@ enum spw_status spw_plan_create(const struct spw_world *world, const struct spw_
         spw_plan_destroy(staged);
         return status;
     }
-    const bool take_whole = step_ns(whole) < step_ns(staged);
-    spw_plan_destroy(take_whole ? staged : whole);
-    *out = take_whole ? whole : staged;
+    *is_whole = step_ns(whole) < step_ns(staged);
+    spw_plan_destroy(*is_whole ? staged : whole);
+    *out = *is_whole ? whole : staged;
     return SPW_OK;
+}
+
+/* The same plan again, with measured times in it. */
+static enum spw_status measure(const struct spw_world *world, const struct spw_plan *chosen,
+                               const struct spw_plan_options *options, bool is_whole,
+                               struct spw_error *error, struct spw_plan **out)
+{
+    const uint64_t shards = (uint64_t)chosen->shard_count;
+    int32_t *cuts = NULL;
+    bool *kept = NULL;
+    enum spw_status status;
+    SPW_TRY_GOTO(spw_allocate(world, shards, sizeof *cuts, "the planner", error, &cuts), out);
+    SPW_TRY_GOTO(spw_allocate(world, shards, sizeof *kept, "the planner", error, &kept), out);
+    for (uint64_t i = 0; i < shards; i++) {
+        kept[i] = chosen->shards[i].kept.tensor_count > 0;
+        if (i > 0) {
+            cuts[i - 1] = chosen->shards[i].first_node;
+        }
+    }
+    struct spw_plan_options with_cuts = *options;
+    with_cuts.cuts = cuts;
+    with_cuts.cut_count = (int32_t)shards - 1;
+    const struct spw_plan_choice choice = {.kept = kept, .whole = is_whole};
+    status = spw_plan_build(world, chosen->graph, &with_cuts, &choice, error, out);
+out:
+    spw_release(world, cuts);
+    spw_release(world, kept);
+    return status;
+}
+
+enum spw_status spw_plan_create(const struct spw_world *world, const struct spw_graph *graph,
+                                const struct spw_plan_options *options, struct spw_error *error,
+                                struct spw_plan **out)
+{
+    /* Measured times differ from run to run; cuts and what is kept must not. */
+    struct spw_plan_options estimated = *options;
+    estimated.measure = NULL;
+    struct spw_plan *chosen = NULL;
+    bool is_whole;
+    SPW_TRY(choose(world, graph, &estimated, error, &is_whole, &chosen));
+    if (options->measure == NULL) {
+        *out = chosen;
+        return SPW_OK;
+    }
+    const enum spw_status status = measure(world, chosen, options, is_whole, error, out);
+    spw_plan_destroy(chosen);
+    return status;
 }

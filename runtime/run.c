@@ -7,14 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    HOST_MEM_DEFAULT_PART =
-        4, /* of the free memory, shared by all host devices, if `mem` is not given */
-};
 static const uint64_t HOST_LINK_BYTES_PER_S = 8000000000; /* of one copying core, estimate */
 static const uint64_t HOST_FLOPS_PER_S = 80000000000;     /* of one core, estimate */
 
 /* ---- opening ---- */
+
+static bool choose_cpus(const struct spw_run *run, uint32_t index, int *cpus);
 
 static enum spw_status open_device(struct spw_run *run, uint32_t index, uint64_t region_bytes,
                                    struct spw_error *error)
@@ -22,8 +20,10 @@ static enum spw_status open_device(struct spw_run *run, uint32_t index, uint64_t
     struct spw_place *place = &run->places[index];
     const bool is_cores = index == run->device_count;
     const struct spw_machine *machine = &run->config.machine;
+    int cpus[SPW_CPUS_MAX + 1];
     const struct spw_device_config config = {
         .index = index,
+        .cpus = choose_cpus(run, index, cpus) ? cpus : NULL,
         .region_bytes = region_bytes,
         .link_bytes_per_s = machine->link_bytes_per_s,
         .threads = is_cores ? 1 : machine->threads,
@@ -50,22 +50,33 @@ static enum spw_status open_device(struct spw_run *run, uint32_t index, uint64_t
 
 static enum spw_status set_sizes(struct spw_run *run, struct spw_error *error)
 {
-    if (run->config.host_bytes != 0 && run->config.machine.mem_bytes != 0) {
-        return SPW_OK;
-    }
-    struct spw_topology topology;
-    SPW_TRY(spw_topology_read(&topology, error));
     if (run->config.machine.mem_bytes == 0) {
-        run->config.machine.mem_bytes =
-            topology.free_bytes / HOST_MEM_DEFAULT_PART / run->device_count / 4096 * 4096;
+        run->config.machine.mem_bytes = SPW_MACHINE_HOST_MEM_BYTES;
     }
+    SPW_TRY(spw_topology_read(&run->topology, error));
     if (run->config.host_bytes == 0) {
         const uint64_t regions = run->config.machine.mem_bytes * run->device_count;
-        const uint64_t free_bytes = topology.free_bytes > regions ? topology.free_bytes - regions
-                                                                  : 0;
+        const uint64_t free_bytes =
+            run->topology.free_bytes > regions ? run->topology.free_bytes - regions : 0;
         run->config.host_bytes = free_bytes / 5 * 4 / 4096 * 4096;
     }
     return SPW_OK;
+}
+
+/* CPUs of one device's compute lane, as spw_thread_start() takes them, where binding pays: on
+ * machines with several NUMA nodes and a CPU for each thread. False: leave it to the system. */
+static bool choose_cpus(const struct spw_run *run, uint32_t index, int *cpus)
+{
+    const uint32_t threads = run->config.machine.threads;
+    if (run->topology.numa_nodes < 2 || threads * run->device_count > run->topology.cpus ||
+        index == run->device_count) {
+        return false;
+    }
+    for (uint32_t i = 0; i < threads; i++) {
+        cpus[i] = run->topology.cpu[index * threads + i] + 1;
+    }
+    cpus[threads] = 0;
+    return true;
 }
 
 static enum spw_status open_run(struct spw_run *run, struct spw_error *error)

@@ -1,9 +1,9 @@
 /* homes.c — a job's host memory: one range of exact size, carved into homes at admission.
  *
- * Layout, in order: weights, gradient accumulators, moments, spare slots, partial sums, packs,
- * feeds. Weights and moments have spare slots, so that a new version lands beside the old one and
- * both are whole until the switch; gradients and packs are rewritten in place, since they live
- * within one step. Tested by tests/runtime/test_job.c. */
+ * Layout, in order: each weight block with its accumulators, moments, spare slots, partial sums,
+ * packs, feeds. Weights and moments have spare slots, so that a new version lands beside the old
+ * one and both are whole until the switch; gradients and packs are rewritten in place, since they
+ * live within one step. Tested by tests/bits/. */
 #include "runtime/job/job.h"
 
 #include "base/assert.h"
@@ -155,8 +155,7 @@ void *spw_job_take_spare(struct spw_job *job, uint64_t bytes)
             return home;
         }
     }
-    SPW_ASSERT(!"a job has one UPDATE at a time, and spare slots for one of each size");
-    return NULL;
+    SPW_NEVER("a job has one UPDATE at a time, and spare slots for one of each size");
 }
 
 void spw_job_give_spare(struct spw_job *job, void *home, uint64_t bytes)
@@ -167,7 +166,7 @@ void spw_job_give_spare(struct spw_job *job, void *home, uint64_t bytes)
             return;
         }
     }
-    SPW_ASSERT(!"more spare slots given back than taken");
+    SPW_NEVER("more spare slots given back than taken");
 }
 
 enum spw_status spw_job_read_part(const struct spw_job *job, enum spw_job_array array,

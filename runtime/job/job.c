@@ -1,5 +1,5 @@
 /* job.c — makes and unmakes a job: tables sized by its plan, cursors, times. Homes come later, on
- * admission (homes.c). Tested by tests/runtime/test_job.c. */
+ * admission (homes.c). Tested by tests/bits/. */
 #include "runtime/job/job.h"
 
 #include "base/assert.h"
@@ -104,18 +104,16 @@ static enum spw_status make_spares(struct spw_job *job, struct spw_error *error)
 {
     const struct spw_plan *plan = job->plan;
     const uint32_t each = 1 + plan->options.moments;
-    SPW_TRY(spw_allocate(job->world, (uint64_t)plan->weight_block_count * each, sizeof *job->spares,
-                         "a job's spare slots", error, &job->spares));
-    for (int32_t b = 0; b < plan->weight_block_count; b++) {
-        const uint64_t bytes = plan->weight_blocks[b].bytes;
-        bool known = false;
-        for (uint32_t i = 0; i < job->spare_count; i++) {
-            known = known || job->spares[i].bytes == bytes;
-        }
-        for (uint32_t i = 0; !known && i < each; i++) {
-            job->spares[job->spare_count++].bytes = bytes;
-        }
+    const uint64_t blocks = (uint64_t)plan->weight_block_count;
+    uint64_t *sizes = NULL;
+    SPW_TRY(spw_allocate(job->world, blocks * each, sizeof *job->spares, "a job's spare slots",
+                         error, &job->spares));
+    SPW_TRY(spw_allocate(job->world, blocks, sizeof *sizes, "a job's spare slots", error, &sizes));
+    const uint64_t count = spw_plan_spare_slots(plan, sizes);
+    for (uint64_t i = 0; i < count * each; i++) {
+        job->spares[job->spare_count++].bytes = sizes[i / each];
     }
+    spw_release(job->world, sizes);
     return SPW_OK;
 }
 

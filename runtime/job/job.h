@@ -148,7 +148,7 @@ struct spw_spare {
     uint64_t bytes;
 };
 
-/* ---- life: job.c, job_homes.c ---- */
+/* ---- life: job.c, homes.c ---- */
 /* Takes the plan over if it succeeds. */
 enum spw_status spw_job_create(struct spw_run *run, const struct spw_world *world,
                                const struct spw_job_config *config, struct spw_plan *plan,

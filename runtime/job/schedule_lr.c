@@ -1,4 +1,5 @@
-/* schedule_lr.c — the learning rate as a function of the step. Tested by tests/runtime/test_job.c.
+/* schedule_lr.c — the learning rate as a function of the step. Tested by
+ * tests/bits/test_schedule_lr.c.
  */
 #include "runtime/run.h"
 
@@ -37,5 +38,5 @@ double spw_schedule_lr(const struct spw_schedule_config *schedule, double lr, ui
     case SPW_LR_COSINE:
         return lr * (end + (1.0 - end) * 0.5 * (1.0 + cos(PI * at)));
     }
-    SPW_ASSERT(!"unreachable");
+    SPW_NEVER("a schedule without a formula");
 }

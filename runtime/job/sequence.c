@@ -1,7 +1,7 @@
 /* sequence.c — the order of a job's units within a round, and how far a block's next use is.
  *
  * With n shards one range of micro-batches takes 2n - 1 units: FORWARD of shards 0 .. n-2, the last
- * shard's fused unit, BACKWARD of shards n-2 .. 0. Tested by tests/runtime/test_job.c. */
+ * shard's fused unit, BACKWARD of shards n-2 .. 0. Tested by tests/bits/. */
 #include "runtime/job/job.h"
 
 #include "base/assert.h"

@@ -1,6 +1,6 @@
 /* step.c — what happens between units: losses and norms are summed in their canonical order,
  * scalars of the update are computed once, new versions are committed. Tested by
- * tests/runtime/test_run*.c. */
+ * tests/bits/. */
 #include "runtime/job/job.h"
 
 #include "base/assert.h"

@@ -156,6 +156,7 @@ static void give_new_room(struct spw_residency *residency, struct spw_block *blo
 {
     struct spw_residence *copy = copy_of(residency, block);
     copy->block = block;
+    copy->version = block->version;
     copy->extent = extent;
     copy->state = SPW_RESIDENCE_LOADING;
     copy->pins = 1;
@@ -171,6 +172,7 @@ static bool try_reserve(struct spw_residency *residency, struct spw_reservation 
         struct spw_residence *copy = copy_of(residency, reservation->blocks[i]);
         reservation->is_new[i] = copy->state == SPW_RESIDENCE_ABSENT;
         if (!reservation->is_new[i]) {
+            SPW_ASSERT(copy->version == reservation->blocks[i]->version); /* never a stale copy */
             pin(residency, copy);
         }
     }

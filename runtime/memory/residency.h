@@ -5,11 +5,14 @@
  *
  *     ABSENT --reserve, load--> LOADING --landed--> CLEAN --evict, or newer version--> ABSENT
  *     ABSENT --reserve, fresh-> DIRTY --written home--> CLEAN
- *     CLEAN  --a unit changes it--> DIRTY
+ *     CLEAN  --BACKWARD adds to it--> DIRTY
+ *
+ * UPDATE changes weights that are CLEAN and pinned, and streams them home piece by piece; the copy
+ * counts as the new version once that is committed.
  *
  * Only CLEAN, unpinned copies are ever dropped, so eviction never writes. A unit reserves
  * everything at once or nothing. Not thread-safe: the executor is the sole caller. Tested by
- * tests/runtime/test_residency.c. */
+ * tests/bits/test_residency.c. */
 #ifndef SPW_RUNTIME_MEMORY_RESIDENCY_H
 #define SPW_RUNTIME_MEMORY_RESIDENCY_H
 
@@ -32,7 +35,8 @@ struct spw_residence {
     struct spw_block *block;
     struct spw_extent extent;
     enum spw_residence_state state;
-    uint32_t pins; /* units that were promised it */
+    uint32_t pins;    /* units that were promised it */
+    uint64_t version; /* of the home, when this copy was made */
 };
 
 struct spw_job;

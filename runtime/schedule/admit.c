@@ -47,7 +47,8 @@ static enum spw_status prepare_unit(struct spw_device *device, const struct spw_
     return SPW_OK;
 }
 
-/* Evaluation also without a validation set: it is what looks for the op that made a loss infinite. */
+/* Evaluation also without a validation set: it is what looks for the op that made a loss infinite.
+ */
 static enum spw_status prepare_job(struct spw_run *run, const struct spw_job *job,
                                    struct spw_error *error)
 {
@@ -83,7 +84,7 @@ static enum spw_status start_job(struct spw_run *run, struct spw_job *job)
                                  : events->state(events->self, job, SPW_JOB_RUNNING, &job->error);
 }
 
-/* A job that cannot start, alone on an otherwise free host, never will. */
+/* A job that cannot start fails; the others do not wait for it. */
 static void refuse(struct spw_run *run, struct spw_job *job)
 {
     if (job->home != NULL) {
@@ -99,21 +100,20 @@ static void refuse(struct spw_run *run, struct spw_job *job)
     }
 }
 
-enum spw_status spw_executor_admit(struct spw_run *run, struct spw_error *error)
+void spw_executor_admit(struct spw_run *run)
 {
-    (void)error;
     while (run->next_admission < run->job_count) {
         struct spw_job *job = run->jobs[run->next_admission];
         if (job->phase != SPW_PHASE_OVER) {
             const uint64_t used = spw_home_used_bytes(run->home);
             const uint64_t need = spw_job_home_bytes(job);
             if (run->running_jobs > 0 && need > run->config.host_bytes - used) {
-                return SPW_OK; /* waits for a job to end */
+                return; /* waits for a job to end */
             }
             const enum spw_status status = start_job(run, job);
             if (status == SPW_ERR_DOES_NOT_FIT && job->home == NULL && run->running_jobs > 0) {
                 spw_error_clear(&job->error);
-                return SPW_OK; /* free bytes in pieces: waits for a job to end, too */
+                return; /* free bytes in pieces: waits for a job to end, too */
             }
             if (status != SPW_OK) {
                 refuse(run, job);
@@ -128,5 +128,4 @@ enum spw_status spw_executor_admit(struct spw_run *run, struct spw_error *error)
             spw_executor_advance(run, job);
         }
     }
-    return SPW_OK;
 }

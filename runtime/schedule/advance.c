@@ -263,8 +263,7 @@ static bool advance_once(struct spw_run *run, struct spw_job *job)
     case SPW_PHASE_OVER:
         return false;
     }
-    SPW_ASSERT(!"unreachable");
-    return false;
+    SPW_NEVER("a job in no phase");
 }
 
 void spw_executor_advance(struct spw_run *run, struct spw_job *job)

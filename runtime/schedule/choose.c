@@ -31,8 +31,7 @@ static const struct spw_unit_plan *plan_of(const struct spw_job *job,
     case SPW_UNIT_UPDATE:
         return &plan->updates[key->shard];
     }
-    SPW_ASSERT(!"unreachable");
-    return NULL;
+    SPW_NEVER("a unit of no kind");
 }
 
 /* May the chain's next unit be promised to `place`? Ready: all before it have completed. Staged:
@@ -74,18 +73,30 @@ static uint64_t resident_bytes(const struct spw_place *place, const struct spw_j
     return bytes;
 }
 
+/* Of the present round, the units on devices not counted. */
+static uint64_t round_ns(const struct spw_job *job)
+{
+    const struct spw_chain *chain = &job->chains[0];
+    if (job->phase == SPW_PHASE_FEED || job->phase == SPW_PHASE_TRAIN) {
+        const uint32_t length = 2 * (uint32_t)job->plan->shard_count - 1;
+        const bool begun = job->phase == SPW_PHASE_TRAIN;
+        const bool all_issued = begun && chain->issued == chain->units;
+        const uint32_t at = begun && !all_issued ? chain->issued % length : 0;
+        return (all_issued ? 0 : job->remaining_ns[at]) + job->update_ns;
+    }
+    return job->phase == SPW_PHASE_EVAL ? job->eval_ns : job->update_ns;
+}
+
 static uint64_t remaining_ns(const struct spw_job *job)
 {
-    const uint64_t steps_left = job->steps - job->steps_done;
-    uint64_t ns = (steps_left > 0 ? steps_left - 1 : 0) * job->step_ns;
+    /* While a step is under way it is the present round; after it, evaluation is. */
+    const bool training = job->now.eval_round == 0;
+    const uint64_t steps_left = job->steps - job->steps_done - (training ? 1 : 0);
+    uint64_t ns = steps_left * job->step_ns + round_ns(job);
     if (job->valid_cursor != NULL) {
         const uint64_t every = job->config.eval_every;
         const uint64_t evals = 1 + (every > 0 ? steps_left / every : 0);
         ns += evals * job->eval_rounds * job->eval_ns;
-    }
-    if (job->phase == SPW_PHASE_TRAIN) {
-        const uint32_t length = 2 * (uint32_t)job->plan->shard_count - 1;
-        ns += job->remaining_ns[job->chains[0].issued % length] + job->update_ns;
     }
     return ns;
 }
@@ -168,8 +179,7 @@ static struct spw_unit *free_unit(struct spw_place *place)
             return &place->units[i];
         }
     }
-    SPW_ASSERT(!"more units committed than a place has");
-    return NULL;
+    SPW_NEVER("more units committed than a place has");
 }
 
 /* Writes down what the devices must still agree on: the outputs of this unit do not exist yet. */
@@ -208,6 +218,7 @@ static void commit(struct spw_run *run, struct spw_place *place, const struct sp
         unit->key = spw_job_unit(job, choice->group, chain->issued);
         chain->issued++;
         chain->device = place->index;
+        chain->ready_since = run->decisions; /* of the one behind it, as staged */
         forget_outputs(job, &unit->key);
     }
     unit->plan = plan_of(job, &unit->key);

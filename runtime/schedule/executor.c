@@ -87,26 +87,26 @@ static void fail_stuck_jobs(struct spw_run *run)
     }
 }
 
-/* One turn of the loop. */
-static enum spw_status turn(struct spw_run *run, bool *progress, struct spw_error *error)
+/* One turn of the loop. True if anything finished or was chosen. */
+static bool turn(struct spw_run *run)
 {
-    *progress = spw_executor_poll(run);
+    bool progress = spw_executor_poll(run);
     if (atomic_load(&run->interrupted)) {
         stop_all(run);
     }
     move_stopped_jobs(run);
     if (run->next_admission < run->job_count) {
         const uint64_t begin = spw_now_ns(run->world);
-        SPW_TRY(spw_executor_admit(run, error));
+        spw_executor_admit(run);
         run->outside_ns += spw_now_ns(run->world) - begin;
     }
     feed_jobs(run);
     for (uint32_t i = 0; i <= run->device_count; i++) {
         struct spw_place *place = &run->places[i];
-        *progress = spw_executor_choose(run, place) || *progress;
+        progress = spw_executor_choose(run, place) || progress;
         spw_executor_issue(run, place);
     }
-    return SPW_OK;
+    return progress;
 }
 
 static void start_clocks(struct spw_run *run)
@@ -134,17 +134,12 @@ static void stop_clocks(struct spw_run *run)
 
 enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
 {
-    enum spw_status status = SPW_OK;
     start_clocks(run);
     while (!is_over(run)) {
         const uint64_t seen = spw_gate_count(run->gate);
         const uint64_t turn_begin = spw_now_ns(run->world);
         run->outside_ns = 0;
-        bool progress = false;
-        status = turn(run, &progress, error);
-        if (status != SPW_OK) {
-            break;
-        }
+        const bool progress = turn(run);
         const uint64_t now = spw_now_ns(run->world);
         const uint64_t turn_ns = now - turn_begin;
         run->active_ns += turn_ns > run->outside_ns ? turn_ns - run->outside_ns : 0;
@@ -159,10 +154,9 @@ enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
         }
     }
     stop_clocks(run);
-    if (status == SPW_OK && atomic_load(&run->interrupted)) {
-        status = SPW_FAIL(error, SPW_ERR_CANCELLED, "the run was interrupted");
-    }
-    return status;
+    return atomic_load(&run->interrupted)
+               ? SPW_FAIL(error, SPW_ERR_CANCELLED, "the run was interrupted")
+               : SPW_OK;
 }
 
 void spw_run_interrupt(struct spw_run *run)

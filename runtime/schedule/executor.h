@@ -6,6 +6,7 @@
 #ifndef SPW_RUNTIME_SCHEDULE_EXECUTOR_H
 #define SPW_RUNTIME_SCHEDULE_EXECUTOR_H
 
+#include "runtime/device/topology.h"
 #include "runtime/job/job.h"
 #include "runtime/schedule/policy.h"
 
@@ -88,6 +89,7 @@ struct spw_place {
 struct spw_run {
     const struct spw_world *world;
     struct spw_run_config config;
+    struct spw_topology topology;
     struct spw_gate *gate;
     struct spw_home *home;
     struct spw_place *places; /* devices, then the host cores */
@@ -103,9 +105,9 @@ struct spw_run {
     uint64_t running_jobs;
     struct spw_candidate *candidates;
     uint64_t candidate_capacity;
-    struct spw_pilot *pilot; /* measured op times; see pilot.h */
+    struct spw_pilot *pilot;  /* measured op times; see pilot.h */
     _Atomic bool interrupted; /* set from other threads and signal handlers */
-    bool stops_pending; /* a job was stopped since the loop last looked */
+    bool stops_pending;       /* a job was stopped since the loop last looked */
 
     uint64_t decisions;
     uint64_t begun_ns, wall_ns, next_tick_ns;
@@ -129,7 +131,7 @@ void spw_executor_advance(struct spw_run *run, struct spw_job *job);
 /* Stops a job. job->error says why, unless it is cancelled; it ends when its commands have. */
 void spw_executor_stop(struct spw_run *run, struct spw_job *job, enum spw_job_state state);
 /* admit.c: starts waiting jobs, in order, while the host has memory for them. */
-enum spw_status spw_executor_admit(struct spw_run *run, struct spw_error *error);
+void spw_executor_admit(struct spw_run *run);
 /* choose.c: lets the policy fill the place's queue. True if a unit was chosen. */
 bool spw_executor_choose(struct spw_run *run, struct spw_place *place);
 /* issue.c: reserves and enqueues what can be enqueued now. */

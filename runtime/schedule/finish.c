@@ -59,6 +59,9 @@ static void finish_update(struct spw_run *run, struct spw_place *place, struct s
     struct spw_block *weights = job->weights[unit->key.shard];
     if (ok) {
         spw_job_commit_update(job, unit->key.shard, unit->update_weights, unit->update_moments);
+        if (unit->weights_here) {
+            weights->at[place->index].version = weights->version; /* updated in place */
+        }
     } else {
         return_spares(unit);
     }
@@ -66,8 +69,8 @@ static void finish_update(struct spw_run *run, struct spw_place *place, struct s
     drop_accumulators(run, job, unit->key.shard);
 }
 
-/* Accumulators are of no more use on a device if UPDATE runs elsewhere; half-made ones never are.
- */
+/* Copies of an accumulator on other devices are older than what this unit made of it. Here it is
+ * of no more use if UPDATE runs elsewhere, and never if it is half made. */
 static void finish_backward(struct spw_run *run, struct spw_place *place, struct spw_block **blocks,
                             uint32_t count, const struct spw_unit_key *key, bool ok)
 {
@@ -104,7 +107,7 @@ static void uncommit(struct spw_place *place, const struct spw_unit *unit)
             return;
         }
     }
-    SPW_ASSERT(!"a unit that was not committed ended");
+    SPW_NEVER("a unit that was not committed ended");
 }
 
 void spw_executor_retire(struct spw_run *run, struct spw_place *place, struct spw_unit *unit)
@@ -173,7 +176,8 @@ static const char *describe_command(const struct spw_job *job, const struct spw_
     return out;
 }
 
-/* The first failure of a job is its reason; what a cancelled one does on its way out is nobody's. */
+/* The first failure of a job is its reason; what a cancelled one does on its way out is nobody's.
+ */
 static void record_failure(struct spw_run *run, const struct spw_place *place, struct spw_job *job,
                            const struct spw_command *command, const struct spw_record *record)
 {

@@ -1,7 +1,7 @@
 /* policy.h — who goes next: pure functions from a read-only view to a choice.
  *
  * No locks, no clocks, no device handles. Every choice is logged, so that a run can be replayed.
- * Tested by tests/runtime/test_policy.c. */
+ * Tested by tests/bits/test_policy.c. */
 #ifndef SPW_RUNTIME_SCHEDULE_POLICY_H
 #define SPW_RUNTIME_SCHEDULE_POLICY_H
 

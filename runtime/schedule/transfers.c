@@ -50,9 +50,14 @@ static struct spw_pack_home *pack_of(struct spw_job *job, const struct spw_unit_
         return &job->gradients[key->shard];
     case SPW_BIND_LOSS:
         return &job->losses;
-    default:
+    case SPW_BIND_TARGETS:
+    case SPW_BIND_WEIGHTS:
+    case SPW_BIND_GRADS:
+    case SPW_BIND_NORM:
+    case SPW_BIND_SCRATCH:
         return NULL;
     }
+    SPW_NEVER("a binding of no kind");
 }
 
 static bool is_output(const struct spw_unit_key *key, enum spw_binding_kind kind)

@@ -28,13 +28,14 @@ static struct spw_work program_work(const struct spw_unit *unit, int64_t index)
     const bool train = job->phase != SPW_PHASE_EVAL;
     const bool last = index + 1 == unit->count;
     const double rows = (double)job->items * (double)job->config.graph->targets_per_item;
+    const int64_t items = left < size ? left : size;
     struct spw_work work = {
         .kind = SPW_WORK_PROGRAM,
-        .model_ns = program->time_ns,
+        .model_ns = program->time_ns * (uint64_t)items / (uint64_t)size,
         .program =
             {
                 .program = program,
-                .items = left < size ? left : size,
+                .items = items,
                 .step = job->now.step,
                 .item_offset = (uint64_t)first_item,
                 .loss_scale = (float)(1.0 / rows),
