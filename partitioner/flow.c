@@ -5,12 +5,14 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "partitioner/same_work.h"
 
 #include <inttypes.h>
 
 /* No unit comes near this, and sums of a few hundred such sizes can't wrap. */
 #define BYTES_MAX (UINT64_C(1) << 50)
 #define RING_SLOTS_MAX 64
+#define ITEMS_ASKED 2048
 
 bool spw_flow_gives_gradient(enum spw_op op)
 {
@@ -110,18 +112,34 @@ static enum spw_status size_tensors(struct spw_flow *flow, struct spw_error *err
                : too_large(graph, "the targets", error);
 }
 
-/* Scratch memory of one pass. A short micro-batch runs the same program, so the larger counts. */
+/* Scratch memory of one pass. A short micro-batch runs the same program: a full batch has one at
+ * its end, the last batch of an epoch or of an evaluation another. Ops choose their algorithm by
+ * the number of items, and fewer items may need more, so every number is asked about; of huge
+ * micro-batches, which would take long, those near either end. */
 static enum spw_status workspace_of(const struct spw_flow *flow, const struct spw_op_desc *desc,
                                     enum spw_pass pass, struct spw_error *error, uint64_t *out)
 {
-    uint64_t full, last = 0;
-    const uint32_t threads = flow->options->threads;
-    SPW_TRY(spw_op_workspace_bytes(desc, flow->items, pass, threads, error, &full));
-    if (flow->last_items != flow->items) {
-        SPW_TRY(spw_op_workspace_bytes(desc, flow->last_items, pass, threads, error, &last));
+    uint64_t most = 0;
+    for (int64_t items = 1; items <= flow->items; items++) {
+        if (items == ITEMS_ASKED && flow->items > 2 * ITEMS_ASKED) {
+            items = flow->items - ITEMS_ASKED;
+        }
+        uint64_t bytes;
+        SPW_TRY(spw_op_workspace_bytes(desc, items, pass, flow->options->threads, error, &bytes));
+        most = bytes > most ? bytes : most;
     }
-    *out = full > last ? full : last;
-    return *out <= BYTES_MAX ? SPW_OK : too_large(flow->graph, "a workspace", error);
+    *out = most;
+    return most <= BYTES_MAX ? SPW_OK : too_large(flow->graph, "a workspace", error);
+}
+
+/* An earlier node with an op that works alike, or the node itself. */
+static int32_t first_alike(const struct spw_graph *graph, int32_t node)
+{
+    int32_t i = 0;
+    while (i < node && !spw_same_work(&graph->nodes[i].desc, &graph->nodes[node].desc)) {
+        i++;
+    }
+    return i;
 }
 
 static enum spw_status size_nodes(struct spw_flow *flow, struct spw_error *error)
@@ -133,8 +151,13 @@ static enum spw_status size_nodes(struct spw_flow *flow, struct spw_error *error
         if (at->saved_bytes > BYTES_MAX) {
             return too_large(flow->graph, flow->graph->nodes[node].name, error);
         }
-        SPW_TRY(workspace_of(flow, desc, SPW_FORWARD, error, &at->forward_workspace));
-        SPW_TRY(workspace_of(flow, desc, SPW_BACKWARD, error, &at->backward_workspace));
+        const int32_t alike = first_alike(flow->graph, node);
+        if (alike == node) {
+            SPW_TRY(workspace_of(flow, desc, SPW_FORWARD, error, &at->forward_workspace));
+            SPW_TRY(workspace_of(flow, desc, SPW_BACKWARD, error, &at->backward_workspace));
+        }
+        at->forward_workspace = flow->nodes[alike].forward_workspace;
+        at->backward_workspace = flow->nodes[alike].backward_workspace;
         for (int slot = 0; slot < spw_op_inputs(desc->op); slot++) {
             flow->tensors[flow->graph->nodes[node].input[slot] + 1].last_use = node;
         }

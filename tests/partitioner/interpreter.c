@@ -73,13 +73,15 @@ static void take_homes(struct homes *homes)
     homes->data = calloc((size_t)options->micro_batches, sizeof(char *));
     homes->targets = calloc((size_t)options->micro_batches, sizeof(char *));
     for (int64_t i = 0; i < options->micro_batches; i++) {
+        homes->targets[i] = setting_take(plan->targets_bytes);
+        homes->data[i] = homes->cuts[0][i];
+    }
+    for (int64_t i = 0; i < homes->setting->options->micro_batches; i++) {
         const struct setting *setting = homes->setting;
         const int64_t items = setting_items(setting, i);
         const int64_t first = i * options->micro_batch;
-        homes->data[i] = homes->cuts[0][i];
         memcpy(homes->data[i], (char *)setting->x + first * setting->x_elements * 4,
                (size_t)(items * setting->x_elements * 4));
-        homes->targets[i] = setting_take(plan->targets_bytes);
         memcpy(homes->targets[i], setting->targets + first * setting->graph->targets_per_item,
                (size_t)(items * setting->graph->targets_per_item) * sizeof(int32_t));
     }
@@ -291,10 +293,13 @@ static void collect_param(const struct homes *homes, int32_t block_index, int32_
     }
 }
 
-struct results plan_run(const struct spw_plan *plan, bool fast)
+struct results plan_run(const struct spw_plan *plan, int64_t batch, bool fast)
 {
     struct setting setting;
-    const struct spw_plan_options *options = &plan->options;
+    struct spw_plan_options used = plan->options;
+    const struct spw_plan_options *options = &used;
+    used.batch = batch;
+    used.micro_batches = (batch + used.micro_batch - 1) / used.micro_batch;
     setting_open(&setting, plan->graph, options, fast);
     struct results results = results_new(&setting);
     struct homes homes = {.setting = &setting, .plan = plan, .losses = results.losses};

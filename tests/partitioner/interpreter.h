@@ -29,6 +29,7 @@ void results_compare(const struct results *results, const struct results *expect
  * with a lane, else with the reference loops. */
 struct results oracle_run(const struct spw_graph *graph, const struct spw_plan_options *options,
                           bool fast);
-struct results plan_run(const struct spw_plan *plan, bool fast);
+/* `batch` items, at most those of the plan: an epoch's last batch may be shorter. */
+struct results plan_run(const struct spw_plan *plan, int64_t batch, bool fast);
 
 #endif

@@ -45,13 +45,13 @@ static struct spw_call oracle_call(const struct oracle *oracle, int32_t node, in
 static void oracle_execute(const struct oracle *oracle, struct spw_call *call, enum spw_pass pass,
                            int64_t micro_batch, bool training)
 {
+    const struct setting *setting = oracle->setting;
+    const int64_t items = setting_items(setting, micro_batch);
     uint64_t bytes;
     struct spw_error error = {0};
-    check_ok(spw_op_workspace_bytes(call->desc, oracle->setting->options->micro_batch, pass, 1,
-                                    &error, &bytes),
-             &error);
+    check_ok(spw_op_workspace_bytes(call->desc, items, pass, 1, &error, &bytes), &error);
     call->workspace = setting_take(bytes);
-    setting_run(oracle->setting, call, pass, micro_batch, training);
+    setting_run(setting, call, pass, micro_batch, training);
     free(call->workspace);
 }
 

@@ -25,7 +25,7 @@ static void check_cuts(const struct spw_graph *graph, struct spw_plan_options op
     char what[128];
     snprintf(what, sizeof(what), "%s in %d shards, first cut %d, keep %d, %s", graph->name,
              count + 1, count > 0 ? cuts[0] : 0, options.keep, fast ? "fast" : "reference");
-    struct results results = plan_run(plan, fast);
+    struct results results = plan_run(plan, options.batch, fast);
     results_compare(&results, expected, what);
     results_free(&results);
     spw_plan_destroy(plan);
@@ -150,7 +150,7 @@ Test(programs, memory_changes_no_bit)
         for (uint64_t part = 4; part <= 64; part += part / 2) {
             options.device_bytes = least * part / 4;
             struct spw_plan *plan = plan_make(graph, &options);
-            struct results results = plan_run(plan, false);
+            struct results results = plan_run(plan, options.batch, false);
             results_compare(&results, &expected, graph->name);
             results_free(&results);
             shards_before = plan->shard_count < shards_before ? plan->shard_count : shards_before;
@@ -159,6 +159,28 @@ Test(programs, memory_changes_no_bit)
         cr_assert(shards_before == 1, "%s: 16 times the least memory still takes %d shards",
                   graph->name, shards_before);
         results_free(&expected);
+        spw_graph_destroy(graph);
+    }
+}
+
+/* The last batch of an epoch or of an evaluation ends in a micro-batch of any length. The fast path
+ * chooses its algorithms, and so its workspace, by the number of items. */
+Test(programs, short_batches_run_in_the_same_plan)
+{
+    for (int kind = 0; kind < GRAPH_KINDS; kind++) {
+        struct spw_graph *graph = graph_make(spw_world_system(), (enum graph_kind)kind);
+        struct spw_plan_options options = options_of(34, 34);
+        options.least_memory = true;
+        struct spw_plan *plan = plan_make(graph, &options);
+        for (int64_t batch = 1; batch <= 34; batch += 3) {
+            const struct spw_plan_options part = options_of(batch, 34);
+            struct results expected = oracle_run(graph, &part, true);
+            struct results results = plan_run(plan, batch, true);
+            results_compare(&results, &expected, graph->name);
+            results_free(&results);
+            results_free(&expected);
+        }
+        spw_plan_destroy(plan);
         spw_graph_destroy(graph);
     }
 }
