@@ -1,4 +1,4 @@
-/* arguments.c — flags and words of the command line. Tested by tests/cli/test_cli.sh. */
+/* arguments.c — flags and words of the command line. Tested by tests/cli/test_cli.py. */
 #include "cli/command.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* commands.c — the table of commands: names, words, flags, manuals. docs/cli.md repeats it, and
- * tests/cli/test_docs.sh holds the two together. */
+ * tests/cli/test_docs.py holds the two together. */
 #include "cli/command.h"
 
 #include <string.h>

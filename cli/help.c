@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* A spec to start from; tests/cli/test_cli.sh runs `check` on it. */
+/* A spec to start from; tests/cli/test_cli.py runs `check` on it. */
 static const char spec_text[] =
     "A spec file says what to train, on what, how. This one is complete:\n"
     "\n"

@@ -1,4 +1,4 @@
-/* interrupt.c — waits for ^C. Tested by tests/cli/test_interrupt.py. */
+/* interrupt.c — waits for ^C. Tested by tests/cli/test_run.py. */
 #include "cli/interrupt.h"
 
 #include <stdio.h>

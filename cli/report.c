@@ -1,4 +1,4 @@
-/* report.c — the closing tables. Tested by the runs of tests/cli/. */
+/* report.c — the closing tables. Tested by tests/cli/test_run.py. */
 #include "cli/report.h"
 
 #include "cli/progress.h"

@@ -6,6 +6,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* Smaller ones are taken for nonsense. */
+#define COLUMNS_MIN 20
+#define ROWS_MIN 4
+
 static bool is_set(const char *name)
 {
     const char *value = getenv(name);
@@ -24,7 +28,7 @@ void cli_terminal_read(struct cli_terminal *terminal)
     }
 }
 
-static uint32_t number_of(const char *name, uint32_t fallback)
+static uint32_t number_of(const char *name, uint32_t least, uint32_t fallback)
 {
     const char *text = getenv(name);
     if (text == NULL) {
@@ -32,7 +36,7 @@ static uint32_t number_of(const char *name, uint32_t fallback)
     }
     char *end = NULL;
     const unsigned long value = strtoul(text, &end, 10);
-    return *end == '\0' && value >= 20 && value <= 1000 ? (uint32_t)value : fallback;
+    return *end == '\0' && value >= least && value <= 1000 ? (uint32_t)value : fallback;
 }
 
 void cli_terminal_size(uint32_t *columns, uint32_t *rows)
@@ -40,12 +44,13 @@ void cli_terminal_size(uint32_t *columns, uint32_t *rows)
     struct winsize size = {0};
     *columns = 80;
     *rows = 24;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20 && size.ws_row >= 4) {
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= COLUMNS_MIN &&
+        size.ws_row >= ROWS_MIN) {
         *columns = size.ws_col;
         *rows = size.ws_row;
     }
-    *columns = number_of("COLUMNS", *columns);
-    *rows = number_of("LINES", *rows);
+    *columns = number_of("COLUMNS", COLUMNS_MIN, *columns);
+    *rows = number_of("LINES", ROWS_MIN, *rows);
 }
 
 uint32_t cli_output_columns(void)
@@ -54,8 +59,8 @@ uint32_t cli_output_columns(void)
     if (isatty(STDOUT_FILENO) == 0) {
         return 0;
     }
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) {
-        return number_of("COLUMNS", 80);
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < COLUMNS_MIN) {
+        return number_of("COLUMNS", COLUMNS_MIN, 80);
     }
-    return number_of("COLUMNS", size.ws_col);
+    return number_of("COLUMNS", COLUMNS_MIN, size.ws_col);
 }

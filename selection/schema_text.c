@@ -1,5 +1,5 @@
 /* schema_text.c — the tables as a JSON Schema and as rows of the reference manual.
- * Tested by tests/selection/test_schema.c and tests/cli/test_docs.sh. */
+ * Tested by tests/selection/test_schema.c and tests/cli/test_docs.py. */
 #include "selection/schema.h"
 
 #include "base/assert.h"
