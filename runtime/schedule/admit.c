@@ -85,8 +85,9 @@ static enum spw_status start_job(struct spw_run *run, struct spw_job *job)
 }
 
 /* A job that cannot start fails; the others do not wait for it. */
-static void refuse(struct spw_run *run, struct spw_job *job)
+static void refuse(struct spw_run *run, struct spw_job *job, enum spw_status status)
 {
+    (void)SPW_FAIL(&job->error, status, "trial %s: it could not be started", job->id);
     if (job->home != NULL) {
         spw_executor_stop(run, job, SPW_JOB_FAILED); /* it was started, then its reporter failed */
         return;
@@ -116,7 +117,7 @@ void spw_executor_admit(struct spw_run *run)
                 return; /* free bytes in pieces: waits for a job to end, too */
             }
             if (status != SPW_OK) {
-                refuse(run, job);
+                refuse(run, job, status);
             }
         }
         run->next_admission++;

@@ -7,15 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct spw_error failure;
-
-static void must(enum spw_status status, const char *what)
-{
-    if (status != SPW_OK) {
-        (void)fprintf(stderr, "case: %s: %s\n", what, failure.what);
-        abort();
-    }
-}
+/* Where a case is built, and why that failed. */
+struct making {
+    const struct spw_world *world;
+    struct spw_error *error;
+};
 
 static void put_big_endian(unsigned char *out, uint32_t value)
 {
@@ -25,10 +21,10 @@ static void put_big_endian(unsigned char *out, uint32_t value)
 }
 
 /* Images whose brightness pattern follows their label, so that losses fall. */
-static struct spw_dataset *images(uint32_t count, uint32_t side, uint64_t key)
+static enum spw_status images(const struct making *in, uint32_t count, uint32_t side, uint64_t key,
+                              struct spw_dataset **out)
 {
     struct spw_temporary directory;
-    struct spw_dataset *set = NULL;
     char image_path[512], label_path[512];
     const uint32_t item = side * side;
     unsigned char *bytes = calloc(16 + (size_t)count * item, 1);
@@ -50,22 +46,20 @@ static struct spw_dataset *images(uint32_t count, uint32_t side, uint64_t key)
     spw_temporary_init(&directory);
     spw_temporary_write(&directory, "x", bytes, 16 + (size_t)count * item);
     spw_temporary_write(&directory, "y", labels, 8 + count);
-    must(spw_dataset_open(spw_world_system(), SPW_DATA_IDX,
-                          spw_temporary_path(&directory, "x", image_path),
-                          spw_temporary_path(&directory, "y", label_path), 0, &failure, &set),
-         "images");
+    const enum spw_status status =
+        spw_dataset_open(in->world, SPW_DATA_IDX, spw_temporary_path(&directory, "x", image_path),
+                         spw_temporary_path(&directory, "y", label_path), 0, in->error, out);
     spw_temporary_deinit(&directory);
     free(bytes);
     free(labels);
-    return set;
+    return status;
 }
 
 /* Tokens that mostly count upwards. */
-static struct spw_dataset *tokens(uint32_t count, uint32_t vocabulary, int64_t seq_len,
-                                  uint64_t key)
+static enum spw_status tokens(const struct making *in, uint32_t count, uint32_t vocabulary,
+                              int64_t seq_len, uint64_t key, struct spw_dataset **out)
 {
     struct spw_temporary directory;
-    struct spw_dataset *set = NULL;
     char path[512];
     unsigned char *bytes = calloc(1024 + 2 * (size_t)count, 1);
     const int32_t header[3] = {20240520, 1, (int32_t)count};
@@ -77,13 +71,12 @@ static struct spw_dataset *tokens(uint32_t count, uint32_t vocabulary, int64_t s
     }
     spw_temporary_init(&directory);
     spw_temporary_write(&directory, "t.bin", bytes, 1024 + 2 * (size_t)count);
-    must(spw_dataset_open(spw_world_system(), SPW_DATA_TOKENS,
-                          spw_temporary_path(&directory, "t.bin", path), NULL, seq_len, &failure,
-                          &set),
-         "tokens");
+    const enum spw_status status = spw_dataset_open(
+        in->world, SPW_DATA_TOKENS, spw_temporary_path(&directory, "t.bin", path), NULL, seq_len,
+        in->error, out);
     spw_temporary_deinit(&directory);
     free(bytes);
-    return set;
+    return status;
 }
 
 static struct spw_shape shape_of(const struct spw_dataset *set)
@@ -109,24 +102,23 @@ static const struct spw_optimizer_config SGD_MOMENTUM = {
     .decay_matrices_only = true,
 };
 
-static void init_images(struct bits_case *it, uint32_t side)
+static enum spw_status open_images(const struct making *in, struct bits_case *it, uint32_t side)
 {
-    it->train = images(64, side, 11);
-    it->valid = images(23, side, 12);
     it->config.optimizer = ADAMW_CLIPPED;
+    SPW_TRY(images(in, 64, side, 11, &it->train));
+    return images(in, 23, side, 12, &it->valid);
 }
 
-static void make_mlp(struct bits_case *it)
+static enum spw_status make_mlp(const struct making *in, struct bits_case *it)
 {
     const struct spw_mlp_config mlp = {
         .hidden = {48, 40, 40, 24}, .hidden_count = 4, .activation = SPW_ACT_GELU, .dropout = 0.2};
-    init_images(it, 9);
-    must(spw_arch_mlp(spw_world_system(), it->name, &mlp, shape_of(it->train), 10, 5, &failure,
-                      &it->graph),
-         it->name);
+    SPW_TRY(open_images(in, it, 9));
+    return spw_arch_mlp(in->world, it->name, &mlp, shape_of(it->train), 10, 5, in->error,
+                        &it->graph);
 }
 
-static void make_cnn(struct bits_case *it)
+static enum spw_status make_cnn(const struct making *in, struct bits_case *it)
 {
     const struct spw_cnn_config cnn = {.channels = {6, 9},
                                        .channels_count = 2,
@@ -134,24 +126,23 @@ static void make_cnn(struct bits_case *it)
                                        .hidden_count = 1,
                                        .activation = SPW_ACT_RELU,
                                        .dropout = 0.1};
-    init_images(it, 12);
+    SPW_TRY(open_images(in, it, 12));
     it->config.optimizer = SGD_MOMENTUM;
     it->config.lr = 0.05;
-    must(spw_arch_cnn(spw_world_system(), it->name, &cnn, shape_of(it->train), 10, 5, &failure,
-                      &it->graph),
-         it->name);
+    return spw_arch_cnn(in->world, it->name, &cnn, shape_of(it->train), 10, 5, in->error,
+                        &it->graph);
 }
 
-static void make_resnet(struct bits_case *it)
+static enum spw_status make_resnet(const struct making *in, struct bits_case *it)
 {
     const struct spw_resnet_config resnet = {.blocks = {1, 2}, .stages = 2, .width = 6};
-    init_images(it, 8);
-    must(spw_arch_resnet(spw_world_system(), it->name, &resnet, shape_of(it->train), 10, 5,
-                         &failure, &it->graph),
-         it->name);
+    SPW_TRY(open_images(in, it, 8));
+    return spw_arch_resnet(in->world, it->name, &resnet, shape_of(it->train), 10, 5, in->error,
+                           &it->graph);
 }
 
-static void make_gpt(struct bits_case *it, int64_t vocabulary, int64_t width, int64_t layers)
+static enum spw_status make_gpt(const struct making *in, struct bits_case *it, int64_t vocabulary,
+                                int64_t width, int64_t layers)
 {
     const struct spw_gpt2_config gpt = {
         .vocab_size = vocabulary,
@@ -165,14 +156,18 @@ static void make_gpt(struct bits_case *it, int64_t vocabulary, int64_t width, in
         .resid_pdrop = 0.1,
         .activation = SPW_ACT_GELU_TANH,
     };
-    it->train = tokens(900, (uint32_t)vocabulary, 12, 13);
-    it->valid = tokens(150, (uint32_t)vocabulary, 12, 14);
     it->config.optimizer = ADAMW_CLIPPED;
-    must(spw_arch_gpt2(spw_world_system(), it->name, &gpt, 12, 5, &failure, &it->graph), it->name);
+    SPW_TRY(tokens(in, 900, (uint32_t)vocabulary, 12, 13, &it->train));
+    SPW_TRY(tokens(in, 150, (uint32_t)vocabulary, 12, 14, &it->valid));
+    return spw_arch_gpt2(in->world, it->name, &gpt, 12, 5, in->error, &it->graph);
 }
 
-void bits_case_init(struct bits_case *it, int index)
+enum spw_status bits_case_open(const struct spw_world *world, int index, struct spw_error *error,
+                               struct bits_case *it)
 {
+    const struct making making = {.world = world, .error = error};
+    const struct making *in = &making;
+    enum spw_status status = SPW_ERR_ARGUMENT;
     *it = (struct bits_case){0};
     it->config = (struct spw_job_config){
         .lr = 3e-3,
@@ -187,23 +182,23 @@ void bits_case_init(struct bits_case *it, int index)
     switch (index) {
     case 0:
         it->name = "mlp";
-        make_mlp(it);
+        status = make_mlp(in, it);
         break;
     case 1:
         it->name = "cnn";
-        make_cnn(it);
+        status = make_cnn(in, it);
         break;
     case 2:
         it->name = "resnet";
-        make_resnet(it);
+        status = make_resnet(in, it);
         break;
     case 3:
         it->name = "gpt";
-        make_gpt(it, 64, 24, 2);
+        status = make_gpt(in, it, 64, 24, 2);
         break;
     case 4: /* the fused head, by epochs: the last batch is short */
         it->name = "gpt-large-head";
-        make_gpt(it, 4099, 8, 1);
+        status = make_gpt(in, it, 4099, 8, 1);
         it->config.max_steps = 0;
         it->config.epochs = 1;
         it->config.batch = 32;
@@ -211,7 +206,7 @@ void bits_case_init(struct bits_case *it, int index)
         break;
     case 5: /* gradient groups over a tied weight */
         it->name = "gpt-groups";
-        make_gpt(it, 64, 24, 1);
+        status = make_gpt(in, it, 64, 24, 1);
         it->config.grad_groups = 3;
         it->config.batch = 14;
         it->config.micro_batch = 3;
@@ -219,10 +214,24 @@ void bits_case_init(struct bits_case *it, int index)
     default:
         abort();
     }
+    if (status != SPW_OK) {
+        bits_case_deinit(it);
+        return status;
+    }
     it->config.id = it->name;
     it->config.graph = it->graph;
     it->config.train = it->train;
     it->config.valid = it->valid;
+    return SPW_OK;
+}
+
+void bits_case_init(struct bits_case *it, int index)
+{
+    struct spw_error error = {0};
+    if (bits_case_open(spw_world_system(), index, &error, it) != SPW_OK) {
+        (void)fprintf(stderr, "case %d: %s\n", index, error.what);
+        abort();
+    }
 }
 
 void bits_case_deinit(struct bits_case *it)

@@ -15,7 +15,10 @@ struct bits_case {
     struct spw_job_config config;
 };
 
-/* Builds case `index`; aborts the test if it can't. */
+/* Builds case `index` with all its memory and files from `world`. On failure nothing is kept. */
+enum spw_status bits_case_open(const struct spw_world *world, int index, struct spw_error *error,
+                               struct bits_case *it);
+/* The same in the system's world; aborts the test if it can't. */
 void bits_case_init(struct bits_case *it, int index);
 void bits_case_deinit(struct bits_case *it);
 

@@ -6,11 +6,14 @@
 #include <errno.h>
 
 /* Counts one call and says whether it must fail. */
-static bool strikes(struct spw_fault_world *fault, enum spw_fault_kind kind)
+static bool strikes(struct spw_fault_world *fault, enum spw_fault_kind kind, bool needs_room)
 {
     const uint64_t call = atomic_fetch_add(&fault->calls[kind], 1) + 1;
     const struct spw_fault_rule *rule = &fault->rules[kind];
     if (rule->at == 0 || call < rule->at || (call > rule->at && !rule->sticky)) {
+        return false;
+    }
+    if (rule->full_disk && !needs_room) {
         return false;
     }
     atomic_fetch_add(&fault->failed[kind], 1);
@@ -18,9 +21,9 @@ static bool strikes(struct spw_fault_world *fault, enum spw_fault_kind kind)
 }
 
 /* 0, or the errno value that this file call must fail with. */
-static int strike_file(struct spw_fault_world *fault)
+static int strike_file(struct spw_fault_world *fault, bool needs_room)
 {
-    if (!strikes(fault, SPW_FAULT_FILE)) {
+    if (!strikes(fault, SPW_FAULT_FILE, needs_room)) {
         return 0;
     }
     const int native = fault->rules[SPW_FAULT_FILE].native;
@@ -48,7 +51,7 @@ static void fault_sleep_until(void *self, uint64_t deadline_ns)
 static void *fault_allocate(void *self, uint64_t bytes)
 {
     struct spw_fault_world *fault = self;
-    if (strikes(fault, SPW_FAULT_ALLOCATION)) {
+    if (strikes(fault, SPW_FAULT_ALLOCATION, true)) {
         return NULL;
     }
     void *memory = fault->inner->allocate(fault->inner->self, bytes);
@@ -70,7 +73,7 @@ static void fault_release(void *self, void *memory)
 static int fault_open(void *self, const char *path, enum spw_open_mode mode, struct spw_file **out)
 {
     struct spw_fault_world *fault = self;
-    int native = strike_file(fault);
+    int native = strike_file(fault, mode != SPW_OPEN_READ);
     if (native == 0) {
         native = fault->inner->open(fault->inner->self, path, mode, out);
     }
@@ -83,7 +86,7 @@ static int fault_open(void *self, const char *path, enum spw_open_mode mode, str
 static int fault_read(void *self, struct spw_file *file, void *into, uint64_t bytes, uint64_t *got)
 {
     struct spw_fault_world *fault = self;
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, false);
     if (native != 0) {
         return native;
     }
@@ -96,7 +99,7 @@ static int fault_read(void *self, struct spw_file *file, void *into, uint64_t by
 static int fault_write(void *self, struct spw_file *file, const void *from, uint64_t bytes)
 {
     struct spw_fault_world *fault = self;
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, true);
     if (native == 0) {
         return fault->inner->write(fault->inner->self, file, from, bytes);
     }
@@ -108,21 +111,21 @@ static int fault_write(void *self, struct spw_file *file, const void *from, uint
 static int fault_seek(void *self, struct spw_file *file, uint64_t offset)
 {
     struct spw_fault_world *fault = self;
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, false);
     return native != 0 ? native : fault->inner->seek(fault->inner->self, file, offset);
 }
 
 static int fault_size(void *self, struct spw_file *file, uint64_t *bytes)
 {
     struct spw_fault_world *fault = self;
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, false);
     return native != 0 ? native : fault->inner->size(fault->inner->self, file, bytes);
 }
 
 static int fault_sync(void *self, struct spw_file *file)
 {
     struct spw_fault_world *fault = self;
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, true);
     return native != 0 ? native : fault->inner->sync(fault->inner->self, file);
 }
 
@@ -130,7 +133,7 @@ static int fault_close(void *self, struct spw_file *file)
 {
     struct spw_fault_world *fault = self;
     /* The contract: the file is gone even when closing fails. */
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, false);
     const int inner_native = fault->inner->close(fault->inner->self, file);
     atomic_fetch_sub(&fault->open_files, 1);
     return native != 0 ? native : inner_native;
@@ -139,28 +142,28 @@ static int fault_close(void *self, struct spw_file *file)
 static int fault_make_directory(void *self, const char *path)
 {
     struct spw_fault_world *fault = self;
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, true);
     return native != 0 ? native : fault->inner->make_directory(fault->inner->self, path);
 }
 
 static int fault_rename(void *self, const char *from, const char *to)
 {
     struct spw_fault_world *fault = self;
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, false);
     return native != 0 ? native : fault->inner->rename(fault->inner->self, from, to);
 }
 
 static int fault_remove(void *self, const char *path)
 {
     struct spw_fault_world *fault = self;
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, false);
     return native != 0 ? native : fault->inner->remove(fault->inner->self, path);
 }
 
 static int fault_exists(void *self, const char *path, bool *is_directory)
 {
     struct spw_fault_world *fault = self;
-    const int native = strike_file(fault);
+    const int native = strike_file(fault, false);
     return native != 0 ? native : fault->inner->exists(fault->inner->self, path, is_directory);
 }
 
