@@ -11,7 +11,7 @@ packages_for() {
         echo gcc binutils libc6-dev make cmake ninja-build pkg-config libdnnl-dev libhwloc-dev \
             libyaml-dev libjansson-dev libxxhash-dev zlib1g-dev
         ;;
-    test) echo python3 libcriterion-dev ;;
+    test) echo python3 libcriterion-dev dataset-fashion-mnist ;;
     demo) echo dataset-fashion-mnist ;;
     fuzz) echo clang ;;
     format) echo clang-format git ;;
