@@ -4,7 +4,7 @@
 #include "base/assert.h"
 #include <string.h>
 
-enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2 };
+enum { WIRE_VARINT = 0, WIRE_BYTES = 2 };
 enum { NESTED_MAX = (1 << 14) - 1 };
 
 static void put(struct spw_proto *proto, uint8_t byte)
@@ -31,16 +31,6 @@ void spw_proto_uint(struct spw_proto *proto, uint32_t field, uint64_t value)
 {
     put_key(proto, field, WIRE_VARINT);
     put_varint(proto, value);
-}
-
-void spw_proto_double(struct spw_proto *proto, uint32_t field, double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    put_key(proto, field, WIRE_FIXED64);
-    for (int i = 0; i < 8; i++) {
-        put(proto, (uint8_t)(bits >> (8 * i)));
-    }
 }
 
 void spw_proto_text(struct spw_proto *proto, uint32_t field, const char *text)

@@ -17,11 +17,13 @@ enum {
     DESCRIPTOR_NAME = 2,
     DESCRIPTOR_PARENT = 5,
     DESCRIPTOR_COUNTER = 8,
+    COUNTER_UNIT = 3,
+    COUNTER_IN_BYTES = 3,
     EVENT_ANNOTATION = 4,
     EVENT_TYPE = 9,
     EVENT_TRACK = 11,
     EVENT_NAME = 23,
-    EVENT_DOUBLE = 44,
+    EVENT_COUNTER = 30,
     ANNOTATION_UINT = 3,
     ANNOTATION_NAME = 10,
     TYPE_BEGIN = 1,
@@ -29,10 +31,14 @@ enum {
     TYPE_COUNTER = 4,
 };
 
-enum { BUFFER_BYTES = 1 << 18, PACKET_MAX = 1024, SEQUENCE = 1 };
+enum { BUFFER_BYTES = 1 << 18, PACKET_MAX = 512, SEQUENCE = 1 };
 
-/* Tracks are numbered by what they show. */
-enum { TRACKS_OF_DEVICE = 16, JOBS_FROM = 1 << 20, GROUPS_MAX = 64 };
+/* Names are cut to keep packets below PACKET_MAX; their other parts take at most 200 bytes. */
+enum { ID_MAX = 96, NAME_MAX = 160 };
+_Static_assert(NAME_MAX + 200 <= PACKET_MAX, "a packet has room for a name and all the rest");
+
+/* Tracks are numbered by what they show. Those of devices stay below 2^32, where jobs' begin. */
+enum { TRACKS_OF_DEVICE = 16 };
 
 struct spw_trace {
     const struct spw_world *world;
@@ -40,12 +46,16 @@ struct spw_trace {
     struct spw_file *file;
     char *path;
     uint64_t begun_ns;
+    uint32_t described_jobs;
     struct spw_proto proto;
     int failed; /* errno of the first failed write */
     uint64_t bytes[SPW_DEVICES_MAX + 1][SPW_QUEUE_COUNT];
 };
 
-static const char *const KIND_NAMES[] = {"forward", "backward", "eval", "reduce", "update"};
+static const char *const KIND_NAMES[] = {
+    [SPW_UNIT_FORWARD] = "forward", [SPW_UNIT_BACKWARD] = "backward", [SPW_UNIT_EVAL] = "eval",
+    [SPW_UNIT_REDUCE] = "reduce",   [SPW_UNIT_UPDATE] = "update",
+};
 
 static uint64_t device_track(uint32_t device)
 {
@@ -64,7 +74,23 @@ static uint64_t counter_track(uint32_t device, enum spw_queue queue)
 
 static uint64_t job_track(uint32_t job, uint32_t group)
 {
-    return JOBS_FROM + (uint64_t)job * GROUPS_MAX + group % GROUPS_MAX;
+    return ((uint64_t)job + 1) << 32 | group;
+}
+
+/* A job's id, cut before a character that would not fit whole; returns `out`. */
+static const char *short_id(const struct spw_job *job, char out[ID_MAX + 1])
+{
+    const char *id = spw_job_config(job)->id;
+    uint64_t bytes = strlen(id);
+    if (bytes > ID_MAX) {
+        bytes = ID_MAX;
+        while (bytes > 0 && ((uint8_t)id[bytes] & 0xC0) == 0x80) { /* within a UTF-8 character */
+            bytes--;
+        }
+    }
+    memcpy(out, id, bytes);
+    out[bytes] = '\0';
+    return out;
 }
 
 static void flush(struct spw_trace *trace)
@@ -99,7 +125,9 @@ static void describe(struct spw_trace *trace, uint64_t uuid, uint64_t parent, co
         spw_proto_uint(proto, DESCRIPTOR_PARENT, parent);
     }
     if (counter) {
-        spw_proto_close(proto, spw_proto_open(proto, DESCRIPTOR_COUNTER));
+        const uint64_t mark = spw_proto_open(proto, DESCRIPTOR_COUNTER);
+        spw_proto_uint(proto, COUNTER_UNIT, COUNTER_IN_BYTES);
+        spw_proto_close(proto, mark);
     }
     spw_proto_close(proto, descriptor);
     spw_proto_close(proto, packet);
@@ -127,15 +155,17 @@ static void describe_devices(struct spw_trace *trace)
     }
 }
 
+/* Those added since the last call. */
 static void describe_jobs(struct spw_trace *trace)
 {
-    for (uint32_t i = 0; i < spw_run_job_count(trace->run); i++) {
-        const struct spw_job_config *config = spw_job_config(spw_run_job(trace->run, i));
-        for (int64_t group = 0; group < config->grad_groups && group < GROUPS_MAX; group++) {
-            char name[160];
-            (void)snprintf(name, sizeof name, config->grad_groups > 1 ? "%s group %d" : "%s",
-                           config->id, (int)group);
-            describe(trace, job_track(i, (uint32_t)group), 0, name, false);
+    for (; trace->described_jobs < spw_run_job_count(trace->run); trace->described_jobs++) {
+        const struct spw_job *job = spw_run_job(trace->run, trace->described_jobs);
+        const int64_t groups = spw_job_config(job)->grad_groups;
+        char id[ID_MAX + 1], name[NAME_MAX];
+        (void)short_id(job, id);
+        for (int64_t group = 0; group < groups; group++) {
+            (void)snprintf(name, sizeof name, groups > 1 ? "%s group %d" : "%s", id, (int)group);
+            describe(trace, job_track(trace->described_jobs, (uint32_t)group), 0, name, false);
         }
     }
 }
@@ -158,8 +188,7 @@ enum spw_status spw_trace_create(const struct spw_world *world, const char *path
     SPW_TRY_GOTO(spw_copy_text(world, path, error, &trace->path), fail);
     const int native = world->open(world->self, path, SPW_OPEN_CREATE, &trace->file);
     if (native != 0) {
-        status = SPW_FAIL_NATIVE(error, SPW_ERR_IO, native, "%s: cannot be created: %s", path,
-                                 strerror(native));
+        status = SPW_FAIL_FILE(error, native, "create", path);
         goto fail;
     }
     describe_devices(trace);
@@ -181,61 +210,80 @@ static void annotate(struct spw_proto *proto, const char *name, uint64_t value)
     spw_proto_close(proto, mark);
 }
 
-/* One event; a span is a BEGIN and an END. `annotated` may be NULL. */
-static void event(struct spw_trace *trace, uint64_t time_ns, uint32_t type, uint64_t track,
-                  const char *name, const struct spw_span *annotated, double counter)
+static void annotate_span(struct spw_proto *proto, const struct spw_span *span)
+{
+    const bool in_pieces = span->kind == SPW_UNIT_REDUCE || span->kind == SPW_UNIT_UPDATE;
+    annotate(proto, "step", span->step);
+    if (span->micro_batch >= 0) {
+        annotate(proto, in_pieces ? "piece" : "micro_batch", (uint64_t)span->micro_batch);
+    }
+    if (span->bytes > 0) {
+        annotate(proto, "bytes", span->bytes);
+    }
+}
+
+struct open_event {
+    uint64_t packet, event;
+};
+
+static struct open_event open_event(struct spw_trace *trace, uint64_t time_ns, uint32_t type,
+                                    uint64_t track)
 {
     struct spw_proto *proto = &trace->proto;
-    const uint64_t packet = open_packet(trace);
+    struct open_event marks = {.packet = open_packet(trace)};
     /* Times before the trace began can't be: devices start with their first command. */
     spw_proto_uint(proto, PACKET_TIMESTAMP,
                    time_ns > trace->begun_ns ? time_ns - trace->begun_ns : 0);
-    const uint64_t mark = spw_proto_open(proto, PACKET_EVENT);
+    marks.event = spw_proto_open(proto, PACKET_EVENT);
     spw_proto_uint(proto, EVENT_TYPE, type);
     spw_proto_uint(proto, EVENT_TRACK, track);
-    if (name != NULL) {
-        spw_proto_text(proto, EVENT_NAME, name);
-    }
-    if (annotated != NULL) {
-        annotate(proto, "step", annotated->step);
-        if (annotated->micro_batch >= 0) {
-            annotate(proto, "micro_batch", (uint64_t)annotated->micro_batch);
-        }
-        if (annotated->bytes > 0) {
-            annotate(proto, "bytes", annotated->bytes);
-        }
-    }
-    if (type == TYPE_COUNTER) {
-        spw_proto_double(proto, EVENT_DOUBLE, counter);
-    }
-    spw_proto_close(proto, mark);
-    spw_proto_close(proto, packet);
+    return marks;
+}
+
+static void close_event(struct spw_trace *trace, struct open_event marks)
+{
+    spw_proto_close(&trace->proto, marks.event);
+    spw_proto_close(&trace->proto, marks.packet);
 }
 
 static void slice(struct spw_trace *trace, uint64_t track, const char *name,
                   const struct spw_span *span)
 {
-    event(trace, span->start_ns, TYPE_BEGIN, track, name, span, 0);
-    event(trace, span->end_ns, TYPE_END, track, NULL, NULL, 0);
+    const struct open_event begin = open_event(trace, span->start_ns, TYPE_BEGIN, track);
+    spw_proto_text(&trace->proto, EVENT_NAME, name);
+    annotate_span(&trace->proto, span);
+    close_event(trace, begin);
+    close_event(trace, open_event(trace, span->end_ns, TYPE_END, track));
+}
+
+static void count_bytes(struct spw_trace *trace, const struct spw_span *span)
+{
+    uint64_t *bytes = &trace->bytes[span->device][span->queue];
+    *bytes += span->bytes;
+    const struct open_event counter =
+        open_event(trace, span->end_ns, TYPE_COUNTER, counter_track(span->device, span->queue));
+    spw_proto_uint(&trace->proto, EVENT_COUNTER, *bytes);
+    close_event(trace, counter);
 }
 
 void spw_trace_span(struct spw_trace *trace, const struct spw_span *span)
 {
     SPW_ASSERT(span->device <= SPW_DEVICES_MAX);
-    char name[128];
+    SPW_ASSERT(span->end_ns >= span->start_ns);
+    if (span->job >= trace->described_jobs) {
+        describe_jobs(trace);
+    }
     const char *kind = KIND_NAMES[span->kind];
-    const struct spw_job *job = spw_run_job(trace->run, span->job);
-    (void)snprintf(name, sizeof name, "%.80s %s %d", spw_job_config(job)->id, kind, span->shard);
+    char id[ID_MAX + 1], name[NAME_MAX];
+    (void)snprintf(name, sizeof name, "%s %s %d", short_id(spw_run_job(trace->run, span->job), id),
+                   kind, span->shard);
     slice(trace, queue_track(span->device, span->queue), name, span);
     if (span->queue == SPW_QUEUE_COMPUTE) {
         (void)snprintf(name, sizeof name, "%s %d", kind, span->shard);
         slice(trace, job_track(span->job, span->group), name, span);
-        return;
+    } else {
+        count_bytes(trace, span);
     }
-    uint64_t *bytes = &trace->bytes[span->device][span->queue];
-    *bytes += span->bytes;
-    event(trace, span->end_ns, TYPE_COUNTER, counter_track(span->device, span->queue), NULL, NULL,
-          (double)*bytes);
 }
 
 enum spw_status spw_trace_close(struct spw_trace *trace, struct spw_error *error)
@@ -249,8 +297,7 @@ enum spw_status spw_trace_close(struct spw_trace *trace, struct spw_error *error
     const int native = trace->failed != 0 ? trace->failed : closed;
     enum spw_status status = SPW_OK;
     if (native != 0) {
-        status = SPW_FAIL_NATIVE(error, SPW_ERR_IO, native, "%s: cannot be written: %s",
-                                 trace->path, strerror(native));
+        status = SPW_FAIL_FILE(error, native, "write", trace->path);
     }
     spw_release(world, trace->proto.data);
     spw_release(world, trace->path);

@@ -3,7 +3,8 @@
  *
  * One track for each queue of each device, one for each job and gradient group, and counters of
  * bytes copied. The file is append-only and readable up to its last whole packet, whatever happens
- * to the writer. Memory is a fixed buffer. Tested by tests/runtime/test_trace.c. */
+ * to the writer. Memory is a fixed buffer. Tested by tests/runtime/test_trace.c and
+ * tests/runtime/test_trace_svg.py. */
 #ifndef SPW_RUNTIME_RECORD_TRACE_H
 #define SPW_RUNTIME_RECORD_TRACE_H
 
@@ -11,8 +12,8 @@
 
 struct spw_trace;
 
-/* Creates `path`, which must not exist. Tracks are named after the run's devices and the jobs added
- * so far; `run` is borrowed until close. */
+/* Creates `path`, which must not exist. Tracks are named after the run's devices and jobs, whenever
+ * these are added; `run` is borrowed until close. */
 enum spw_status spw_trace_create(const struct spw_world *world, const char *path,
                                  struct spw_run *run, struct spw_error *error,
                                  struct spw_trace **out);
