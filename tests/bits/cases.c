@@ -216,6 +216,7 @@ enum spw_status bits_case_open(const struct spw_world *world, int index, struct 
     }
     if (status != SPW_OK) {
         bits_case_deinit(it);
+        *it = (struct bits_case){0};
         return status;
     }
     it->config.id = it->name;
