@@ -18,15 +18,14 @@ static void describe_data(const struct spw_dataset *set, const char *what, struc
     for (int64_t i = 0; i < info->rank; i++) {
         spw_text_add(out, "%s%" PRId64, i == 0 ? "" : ", ", info->dim[i]);
     }
-    spw_text_add(out, "], %" PRId64 " %s\n", info->classes,
-                 info->is_tokens ? "tokens" : "classes");
+    spw_text_add(out, "], %" PRId64 " %s\n", info->classes, info->is_tokens ? "tokens" : "classes");
 }
 
 static void print_people(const struct spw_sweep *sweep, struct spw_text *out)
 {
-    static const struct cli_column columns[] = {{"trial", false, true},   {"model", false, false},
-                                                {"settings", false, false}, {"parameters", true, false},
-                                                {"steps", true, false},   {"batch", true, false}};
+    static const struct cli_column columns[] = {
+        {"trial", false, true},      {"model", false, false}, {"settings", false, false},
+        {"parameters", true, false}, {"steps", true, false},  {"batch", true, false}};
     struct cli_table table;
     cli_table_init(&table, sweep->world, columns, sizeof(columns) / sizeof(columns[0]));
     for (uint32_t i = 0; i < sweep->trials->count; i++) {
@@ -57,16 +56,18 @@ static void print_people(const struct spw_sweep *sweep, struct spw_text *out)
 
 static void print_json(const struct spw_sweep *sweep, struct spw_text *out)
 {
-    spw_text_add(out, "{\"schema\": 1, \"ok\": true, \"name\": \"%s\", \"items\": %" PRId64
-                      ", \"trials\": [",
+    spw_text_add(out,
+                 "{\"schema\": 1, \"ok\": true, \"name\": \"%s\", \"items\": %" PRId64
+                 ", \"trials\": [",
                  sweep->spec->name, spw_dataset_info(sweep->train)->items);
     for (uint32_t i = 0; i < sweep->trials->count; i++) {
         const struct spw_trial_spec *trial = &sweep->trials->items[i];
         struct spw_text settings;
         spw_text_init(&settings, sweep->world);
         spw_trial_describe(trial, &settings);
-        spw_text_add(out, "%s\n  {\"id\": \"%s\", \"model\": \"%s\", \"parameters\": %" PRId64
-                          ", \"steps\": %" PRIu64 ", \"settings\": ",
+        spw_text_add(out,
+                     "%s\n  {\"id\": \"%s\", \"model\": \"%s\", \"parameters\": %" PRId64
+                     ", \"steps\": %" PRIu64 ", \"settings\": ",
                      i == 0 ? "" : ",", trial->id, trial->model.id,
                      sweep->graphs[i]->parameter_count, spw_build_steps(&sweep->jobs[i]));
         spw_json_add_string(out, settings.data != NULL ? settings.data : "");

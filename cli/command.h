@@ -55,7 +55,7 @@ struct cli {
 };
 
 struct cli_command {
-    const char *name; /* NULL ends the table */
+    const char *name;    /* NULL ends the table */
     const char *usage;   /* words after the name */
     const char *summary; /* one line */
     const char *text;    /* the manual: examples first */

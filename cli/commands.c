@@ -11,18 +11,19 @@ const struct cli_command cli_commands[] = {
         .name = "run",
         .usage = "SPEC [key=value ...]",
         .summary = "train all trials of a spec",
-        .text = "Examples\n"
-                "  spillway run examples/demo.yaml\n"
-                "  spillway run sweep.yaml train.lr=3e-4 models.small.dropout=0.2\n"
-                "  spillway run sweep.yaml --machine \"host*2 mem=8MiB\" --out runs/first\n"
-                "\n"
-                "Checks everything, plans every trial, and only then makes the run's folder, whose\n"
-                "name is printed first. Standard error shows how it goes; standard output gets the\n"
-                "closing tables, or with --json the summary. ^C stops at once: finished trials keep\n"
-                "their files, a run can't be resumed. A second ^C kills.\n"
-                "\n"
-                "Exit codes: 0 all trials finished, 1 none, 3 some; 2 bad usage or file, 4 does not\n"
-                "fit, both before anything is started; 70 a fault of ours; 130 interrupted.\n",
+        .text =
+            "Examples\n"
+            "  spillway run examples/demo.yaml\n"
+            "  spillway run sweep.yaml train.lr=3e-4 models.small.dropout=0.2\n"
+            "  spillway run sweep.yaml --machine \"host*2 mem=8MiB\" --out runs/first\n"
+            "\n"
+            "Checks everything, plans every trial, and only then makes the run's folder, whose\n"
+            "name is printed first. Standard error shows how it goes; standard output gets the\n"
+            "closing tables, or with --json the summary. ^C stops at once: finished trials keep\n"
+            "their files, a run can't be resumed. A second ^C kills.\n"
+            "\n"
+            "Exit codes: 0 all trials finished, 1 none, 3 some; 2 bad usage or file, 4 does not\n"
+            "fit, both before anything is started; 70 a fault of ours; 130 interrupted.\n",
         .flags = SPEC_FLAGS | CLI_FLAG_OUT | CLI_FLAG_PROGRESS,
         .words_min = 1,
         .words_max = 64,
@@ -32,15 +33,16 @@ const struct cli_command cli_commands[] = {
         .name = "plan",
         .usage = "SPEC [key=value ...]",
         .summary = "print shards, bytes, FLOPs and times, without training",
-        .text = "Examples\n"
-                "  spillway plan examples/demo.yaml\n"
-                "  spillway plan sweep.yaml --machine \"host*1 mem=2MiB\" --min-memory\n"
-                "\n"
-                "Per trial: parameters, bytes of training state, shards, the largest unit (what a\n"
-                "device must hold), bytes in host memory, bytes copied per step if nothing stays on\n"
-                "the device, FLOPs per step and in all, and predicted times. What can't fit is\n"
-                "refused with exit code 4 and the bytes that are missing. --min-memory prints the\n"
-                "least mem= with which every trial runs.\n",
+        .text =
+            "Examples\n"
+            "  spillway plan examples/demo.yaml\n"
+            "  spillway plan sweep.yaml --machine \"host*1 mem=2MiB\" --min-memory\n"
+            "\n"
+            "Per trial: parameters, bytes of training state, shards, the largest unit (what a\n"
+            "device must hold), bytes in host memory, bytes copied per step if nothing stays on\n"
+            "the device, FLOPs per step and in all, and predicted times. What can't fit is\n"
+            "refused with exit code 4 and the bytes that are missing. --min-memory prints the\n"
+            "least mem= with which every trial runs.\n",
         .flags = SPEC_FLAGS | CLI_FLAG_MIN_MEMORY,
         .words_min = 1,
         .words_max = 64,

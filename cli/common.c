@@ -54,16 +54,15 @@ int cli_fail(const struct cli *cli, const struct spw_error *error)
         spw_text_init(&text, cli->world);
         spw_text_add(&text, "{\"schema\": 1, \"error\": ");
         spw_json_add_string(&text, error->what);
-        spw_text_add(&text, ", \"status\": \"%s\", \"exit\": %d}\n",
-                     spw_status_name(error->status), code);
+        spw_text_add(&text, ", \"status\": \"%s\", \"exit\": %d}\n", spw_status_name(error->status),
+                     code);
         (void)cli_print_text(cli, &text, stdout);
         spw_text_deinit(&text);
     }
     return code;
 }
 
-enum spw_status cli_load_spec(const struct cli *cli, struct spw_error *error,
-                              struct spw_spec **out)
+enum spw_status cli_load_spec(const struct cli *cli, struct spw_error *error, struct spw_spec **out)
 {
     const struct spw_spec_changes changes = {
         .overrides = cli->arguments.words + 1,

@@ -20,7 +20,10 @@ struct findings {
 static void try_host(const struct cli *cli, struct findings *out)
 {
     const struct spw_run_config config = {
-        .machine = {.kind = SPW_MACHINE_HOST, .device_count = 1, .mem_bytes = 1u << 20, .threads = 1},
+        .machine = {.kind = SPW_MACHINE_HOST,
+                    .device_count = 1,
+                    .mem_bytes = 1u << 20,
+                    .threads = 1},
         .host_bytes = 1u << 20,
         .prefetch = -1,
         .update_place = -1,

@@ -27,7 +27,8 @@ static const char spec_text[] =
     "  train: {batch: 128, epochs: 1, lr: 1e-3}\n"
     "  search: {parameters: {train.lr: [1e-3, 3e-4]}}\n"
     "\n"
-    "All keys are in docs/spec.md, or as a JSON Schema from `spillway schema`. Paths are relative to\n"
+    "All keys are in docs/spec.md, or as a JSON Schema from `spillway schema`. Paths are relative "
+    "to\n"
     "the spec's folder. A key can be changed on the command line: train.lr=1e-4.\n";
 
 void cli_print_usage(FILE *out)
@@ -37,7 +38,8 @@ void cli_print_usage(FILE *out)
     for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
         fprintf(out, "  %-8s %s\n", command->name, command->summary);
     }
-    fprintf(out, "\n`spillway help COMMAND` explains one, `spillway help spec` shows a spec file.\n");
+    fprintf(out,
+            "\n`spillway help COMMAND` explains one, `spillway help spec` shows a spec file.\n");
 }
 
 int cli_help(const struct cli *cli)

@@ -65,10 +65,10 @@ static void add_row(struct cli_table *table, const struct spw_sweep *sweep, uint
 static void print_people(const struct spw_sweep *sweep, struct spw_run *run, struct spw_text *out)
 {
     static const struct cli_column columns[] = {
-        {"trial", false, true},    {"params", true, false},   {"state", true, false},
-        {"shards", true, false},   {"largest unit", true, false}, {"host", true, false},
-        {"in/step", true, false},  {"out/step", true, false}, {"FLOP/step", true, false},
-        {"steps", true, false},    {"FLOP", true, false},     {"est. step", true, false},
+        {"trial", false, true},      {"params", true, false},       {"state", true, false},
+        {"shards", true, false},     {"largest unit", true, false}, {"host", true, false},
+        {"in/step", true, false},    {"out/step", true, false},     {"FLOP/step", true, false},
+        {"steps", true, false},      {"FLOP", true, false},         {"est. step", true, false},
         {"est. alone", true, false},
     };
     char machine[160], a[32], b[32];
@@ -86,10 +86,10 @@ static void print_people(const struct spw_sweep *sweep, struct spw_run *run, str
     const struct totals totals = sum_up(sweep, run);
     spw_text_add(out, "host memory: %s for all trials at once, %s for the largest alone\n",
                  spw_format_bytes(totals.home_bytes, a), spw_format_bytes(totals.home_most, b));
-    spw_text_add(out, "in all: %.4g FLOP, about %s on %u device%s\n", totals.flops,
-                 spw_format_time(
-                     (uint64_t)(predicted_seconds(&totals, devices->device_count) * 1e9), a),
-                 devices->device_count, devices->device_count == 1 ? "" : "s");
+    spw_text_add(
+        out, "in all: %.4g FLOP, about %s on %u device%s\n", totals.flops,
+        spw_format_time((uint64_t)(predicted_seconds(&totals, devices->device_count) * 1e9), a),
+        devices->device_count, devices->device_count == 1 ? "" : "s");
 }
 
 static void print_trial_json(const struct spw_sweep *sweep, uint32_t index,
@@ -119,9 +119,9 @@ static void print_json(const struct spw_sweep *sweep, struct spw_run *run, struc
     char machine[160];
     const struct totals totals = sum_up(sweep, run);
     spw_machine_print(spw_run_machine(run), machine);
-    spw_text_add(out, "{\"schema\": 1, \"machine\": \"%s\", \"device_bytes\": %" PRIu64
-                      ", \"trials\": [\n",
-                 machine, spw_run_machine(run)->mem_bytes);
+    spw_text_add(
+        out, "{\"schema\": 1, \"machine\": \"%s\", \"device_bytes\": %" PRIu64 ", \"trials\": [\n",
+        machine, spw_run_machine(run)->mem_bytes);
     for (uint32_t i = 0; i < sweep->trials->count; i++) {
         print_trial_json(sweep, i, spw_job_plan(spw_run_job(run, i)), out);
         spw_text_add(out, "%s\n", i + 1 < sweep->trials->count ? "," : "");
@@ -168,8 +168,9 @@ static void print_least(const struct cli *cli, const struct spw_sweep *sweep, st
     least.mem_bytes = most;
     spw_machine_print(&least, machine);
     if (cli->arguments.json) {
-        spw_text_add(out, "{\"schema\": 1, \"least_device_bytes\": %" PRIu64
-                          ", \"machine\": \"%s\", \"trials\": [",
+        spw_text_add(out,
+                     "{\"schema\": 1, \"least_device_bytes\": %" PRIu64
+                     ", \"machine\": \"%s\", \"trials\": [",
                      most, machine);
         for (uint32_t i = 0; i < sweep->trials->count; i++) {
             spw_text_add(out, "%s{\"id\": \"%s\", \"least_device_bytes\": %" PRIu64 "}",
@@ -195,8 +196,8 @@ static enum spw_status print_min_memory(const struct cli *cli, const struct spw_
                                         struct spw_error *error)
 {
     uint64_t *bytes = NULL, most = 0;
-    SPW_TRY(spw_allocate(cli->world, sweep->trials->count, sizeof(*bytes), "the least sizes",
-                         error, &bytes));
+    SPW_TRY(spw_allocate(cli->world, sweep->trials->count, sizeof(*bytes), "the least sizes", error,
+                         &bytes));
     const enum spw_status status = least_memory(sweep, run, bytes, &most, error);
     if (status == SPW_OK) {
         print_least(cli, sweep, run, bytes, most, out);

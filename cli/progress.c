@@ -40,12 +40,10 @@ enum spw_status cli_progress_create(const struct cli *cli, const struct spw_swee
                                           &progress->trials);
     if (status == SPW_OK) {
         status = spw_allocate(cli->world, spw_run_device_count(run) + 1u,
-                              sizeof(*progress->devices), "the display", error,
-                              &progress->devices);
+                              sizeof(*progress->devices), "the display", error, &progress->devices);
     }
     if (status == SPW_OK) {
-        status = spw_allocate(cli->world, BUFFER_BYTES, 1, "the display", error,
-                              &progress->buffer);
+        status = spw_allocate(cli->world, BUFFER_BYTES, 1, "the display", error, &progress->buffer);
     }
     if (status != SPW_OK) {
         cli_progress_destroy(progress);

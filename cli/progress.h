@@ -10,8 +10,8 @@
 
 /* What is known of one trial. */
 struct cli_trial_view {
-    double loss;      /* of the last step, NaN before it */
-    double eval;      /* last accuracy or perplexity, NaN */
+    double loss; /* of the last step, NaN before it */
+    double eval; /* last accuracy or perplexity, NaN */
     enum spw_job_state state;
 };
 

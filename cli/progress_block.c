@@ -62,8 +62,7 @@ static void device_line(const struct cli_progress *progress, uint32_t index, cha
                    cli_short_count(view->out_per_s, sent), unit);
 }
 
-static void trial_line(const struct cli_progress *progress, uint32_t index, int id_width,
-                       char *out)
+static void trial_line(const struct cli_progress *progress, uint32_t index, int id_width, char *out)
 {
     struct spw_job_status status;
     const struct cli_trial_view *view = &progress->trials[index];

@@ -11,11 +11,10 @@ void cli_progress_plain_line(struct cli_progress *progress)
     char elapsed[32], left[32];
     struct cli_progress_totals totals;
     cli_progress_totals(progress, &totals);
-    const double share =
-        totals.steps > 0 ? 100.0 * (double)totals.steps_done / (double)totals.steps : 0;
+    const double share = totals.steps > 0 ? 100.0 * (double)totals.steps_done / (double)totals.steps
+                                          : 0;
     cli_progress_add(progress,
-                     "%s  %" PRIu64 "/%" PRIu64
-                     " steps (%.0f %%), %u of %u trials done, busy",
+                     "%s  %" PRIu64 "/%" PRIu64 " steps (%.0f %%), %u of %u trials done, busy",
                      cli_clock_text(totals.elapsed_s, elapsed), totals.steps_done, totals.steps,
                      share, totals.done, progress->sweep->trials->count);
     for (uint32_t i = 0; i < spw_run_device_count(progress->run) && i < 8; i++) {
@@ -76,14 +75,14 @@ void cli_progress_json_line(struct cli_progress *progress)
     char left[SPW_METRIC_BYTES];
     struct cli_progress_totals totals;
     cli_progress_totals(progress, &totals);
-    cli_progress_add(progress,
-                     "{\"schema\": 1, \"event\": \"progress\", \"time_s\": %.3f, \"steps\": %" PRIu64
-                     ", \"steps_done\": %" PRIu64
-                     ", \"running\": %u, \"waiting\": %u, \"done\": %u, \"failed\": %u, "
-                     "\"left_s\": %s}\n",
-                     totals.elapsed_s, totals.steps, totals.steps_done, totals.running,
-                     totals.waiting, totals.done, totals.failed,
-                     spw_metric_text(totals.left_s, left));
+    cli_progress_add(
+        progress,
+        "{\"schema\": 1, \"event\": \"progress\", \"time_s\": %.3f, \"steps\": %" PRIu64
+        ", \"steps_done\": %" PRIu64
+        ", \"running\": %u, \"waiting\": %u, \"done\": %u, \"failed\": %u, "
+        "\"left_s\": %s}\n",
+        totals.elapsed_s, totals.steps, totals.steps_done, totals.running, totals.waiting,
+        totals.done, totals.failed, spw_metric_text(totals.left_s, left));
 }
 
 void cli_progress_json_state(struct cli_progress *progress, struct spw_job *job,

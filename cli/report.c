@@ -54,12 +54,16 @@ static void print_trials(const struct spw_sweep *sweep, struct spw_run *run, str
 {
     const bool is_tokens = spw_dataset_info(sweep->train)->is_tokens;
     const struct cli_column columns[] = {
-        {"trial", false, true},     {"model", false, false},
-        {"settings", false, false}, {"parameters", true, false},
-        {"steps", true, false},     {"loss", true, false},
+        {"trial", false, true},
+        {"model", false, false},
+        {"settings", false, false},
+        {"parameters", true, false},
+        {"steps", true, false},
+        {"loss", true, false},
         {is_tokens ? "best ppl" : "best acc", true, false},
         {is_tokens ? "last ppl" : "last acc", true, false},
-        {"time", true, false},      {"items/s", true, false},
+        {"time", true, false},
+        {"items/s", true, false},
         {"state", false, true},
     };
     struct cli_table table;
@@ -79,10 +83,9 @@ static void add_percent(struct cli_table *table, uint64_t part_ns, uint64_t wall
 static void print_devices(const struct spw_sweep *sweep, struct spw_run *run, struct spw_text *out)
 {
     static const struct cli_column columns[] = {
-        {"device", false, true},          {"compute", true, true},
-        {"waits: copy", true, true},      {"waits: work", true, true},
-        {"units", true, true},            {"evictions", true, true},
-        {"in", true, true},               {"out", true, true},
+        {"device", false, true},     {"compute", true, true}, {"waits: copy", true, true},
+        {"waits: work", true, true}, {"units", true, true},   {"evictions", true, true},
+        {"in", true, true},          {"out", true, true},
     };
     char text[32];
     struct cli_table table;
@@ -104,8 +107,7 @@ static void print_devices(const struct spw_sweep *sweep, struct spw_run *run, st
 }
 
 /* Why trials failed does not fit a table. */
-static void print_failures(const struct spw_sweep *sweep, struct spw_run *run,
-                           struct spw_text *out)
+static void print_failures(const struct spw_sweep *sweep, struct spw_run *run, struct spw_text *out)
 {
     for (uint32_t i = 0; i < sweep->trials->count; i++) {
         struct spw_job_status status;
@@ -125,7 +127,8 @@ void cli_report_print(const struct spw_sweep *sweep, struct spw_run *run, struct
     print_failures(sweep, run, out);
     spw_text_add(out, "\n");
     print_devices(sweep, run, out);
-    spw_text_add(out, "%s in all, %" PRIu64 " decisions (%.2f %% of the time), %s of homes at most\n",
+    spw_text_add(out,
+                 "%s in all, %" PRIu64 " decisions (%.2f %% of the time), %s of homes at most\n",
                  cli_clock_text((double)stats.wall_ns * 1e-9, wall), stats.decisions,
                  stats.wall_ns > 0 ? 100.0 * (double)stats.decide_ns / (double)stats.wall_ns : 0.0,
                  spw_format_bytes(stats.home_peak_bytes, home));

@@ -105,9 +105,9 @@ static enum spw_status start(struct session *session, struct spw_error *error)
     if (directory == NULL) {
         return SPW_FAIL(error, SPW_ERR_NO_MEMORY, "no memory for a path");
     }
-    const enum spw_status status =
-        spw_rundir_create(session->sweep, session->run, session->path,
-                          directory[0] != '\0' ? directory : NULL, error);
+    const enum spw_status status = spw_rundir_create(session->sweep, session->run, session->path,
+                                                     directory[0] != '\0' ? directory : NULL,
+                                                     error);
     free(directory);
     SPW_TRY(status);
     session->started = true;
@@ -128,9 +128,8 @@ static enum spw_status train(struct session *session, struct spw_error *error)
     cli_progress_destroy(session->progress);
     session->progress = NULL;
     const enum spw_status closed = spw_recorder_close(&session->recorder, error);
-    const enum spw_status written =
-        spw_summary_write(session->sweep, session->run, session->path,
-                          status == SPW_ERR_CANCELLED, error);
+    const enum spw_status written = spw_summary_write(session->sweep, session->run, session->path,
+                                                      status == SPW_ERR_CANCELLED, error);
     if (status == SPW_OK) {
         status = closed != SPW_OK ? closed : written;
     }

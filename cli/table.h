@@ -1,5 +1,5 @@
-/* table.h — text tables for people: aligned columns, constant ones lifted to a line above, empty ones
- * left out, long ones cut with "and 41 more". Tested by tests/cli/test_table.c. */
+/* table.h — text tables for people: aligned columns, constant ones lifted to a line above, empty
+ * ones left out, long ones cut with "and 41 more". Tested by tests/cli/test_table.c. */
 #ifndef SPW_CLI_TABLE_H
 #define SPW_CLI_TABLE_H
 
@@ -9,8 +9,8 @@
 
 struct cli_column {
     const char *name;
-    bool right;   /* numbers */
-    bool keep;    /* never lifted or left out */
+    bool right; /* numbers */
+    bool keep;  /* never lifted or left out */
 };
 
 struct cli_table {
@@ -19,7 +19,7 @@ struct cli_table {
     uint32_t column_count;
     char **cells; /* row by row */
     uint64_t cell_count, cell_capacity;
-    bool failed;  /* no memory */
+    bool failed; /* no memory */
 };
 
 void cli_table_init(struct cli_table *table, const struct spw_world *world,

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct cli_terminal {
-    bool is_tty;  /* can be redrawn */
+    bool is_tty; /* can be redrawn */
     bool colours;
 };
 

@@ -146,8 +146,8 @@ static enum spw_status build_arch(const struct build *build, struct spw_error *i
 static enum spw_status build_gpt2(const struct build *build, struct spw_error *inner,
                                   struct spw_graph **out)
 {
-    static const enum spw_activation activations[] = {SPW_ACT_RELU, SPW_ACT_GELU,
-                                                      SPW_ACT_GELU_TANH, SPW_ACT_SILU};
+    static const enum spw_activation activations[] = {SPW_ACT_RELU, SPW_ACT_GELU, SPW_ACT_GELU_TANH,
+                                                      SPW_ACT_SILU};
     const struct spw_gpt2_spec *spec = &build->trial->model.config;
     const struct spw_gpt2_config config = {
         .vocab_size = (int64_t)spec->vocab_size,
@@ -250,16 +250,15 @@ static enum spw_status check_steps(const struct build *build)
                    job.schedule.warmup_steps, steps);
     struct spw_error inner = {.status = SPW_ERR_USAGE};
     (void)snprintf(inner.what, sizeof(inner.what), "%s", why);
-    return refuse_at(build,
-                     spw_spec_find_for(build->spec, &build->trial->model,
-                                       "train.schedule.warmup_steps"),
-                     &inner);
+    return refuse_at(
+        build, spw_spec_find_for(build->spec, &build->trial->model, "train.schedule.warmup_steps"),
+        &inner);
 }
 
 enum spw_status spw_build_graph(const struct spw_world *world, const struct spw_spec *spec,
-                                const struct spw_trial_spec *trial,
-                                const struct spw_dataset *train, const struct spw_dataset *valid,
-                                struct spw_error *error, struct spw_graph **out)
+                                const struct spw_trial_spec *trial, const struct spw_dataset *train,
+                                const struct spw_dataset *valid, struct spw_error *error,
+                                struct spw_graph **out)
 {
     const struct build build = {world, spec, trial, train, valid, error};
     struct spw_graph *graph = NULL;
@@ -282,8 +281,7 @@ enum spw_status spw_build_graph(const struct spw_world *world, const struct spw_
     return SPW_OK;
 }
 
-struct spw_job_config spw_build_job(const struct spw_spec *spec,
-                                    const struct spw_trial_spec *trial,
+struct spw_job_config spw_build_job(const struct spw_spec *spec, const struct spw_trial_spec *trial,
                                     const struct spw_graph *graph, const struct spw_dataset *train,
                                     const struct spw_dataset *valid)
 {

@@ -45,7 +45,7 @@ struct log {
     const struct spw_trials *trials;
     uint32_t device_count;
     struct spw_error *error;
-    uint64_t line; /* from 1 */
+    uint64_t line;       /* from 1 */
     uint32_t last_trial; /* lines of one trial often follow each other */
 };
 
@@ -94,8 +94,7 @@ static enum spw_status read_line(struct log *log, char *line, struct spw_decisio
     char *field[FIELDS];
     uint32_t fields = 0;
     char *rest = NULL;
-    for (char *word = strtok_r(line, " ", &rest); word != NULL;
-         word = strtok_r(NULL, " ", &rest)) {
+    for (char *word = strtok_r(line, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
         if (fields == FIELDS) {
             return refuse(log, word, "more than nine words");
         }

@@ -9,10 +9,10 @@
 
 struct spw_environment {
     struct spw_topology topology;
-    char kernel[160];    /* of the system: name, release, machine */
-    char compiler[80];   /* that built us */
-    char features[256];  /* of the CPU that our loops know: "avx2 avx512f ..." */
-    char started[32];    /* 2026-01-31T12:34:56Z */
+    char kernel[160];       /* of the system: name, release, machine */
+    char compiler[80];      /* that built us */
+    char features[256];     /* of the CPU that our loops know: "avx2 avx512f ..." */
+    char started[32];       /* 2026-01-31T12:34:56Z */
     uint64_t memlock_bytes; /* limit on locked memory; UINT64_MAX: none */
 };
 

@@ -1,7 +1,8 @@
 /* lines.h — a text file that grows line by line through a buffer of fixed size.
  *
- * Adding a line allocates nothing, so that a run in steady state doesn't either. The first failure is
- * kept: later lines are dropped, and flush and close report it. Tested by tests/selection/test_lines.c. */
+ * Adding a line allocates nothing, so that a run in steady state doesn't either. The first failure
+ * is kept: later lines are dropped, and flush and close report it. Tested by
+ * tests/selection/test_lines.c. */
 #ifndef SPW_SELECTION_LINES_H
 #define SPW_SELECTION_LINES_H
 
@@ -12,7 +13,7 @@
 
 struct spw_lines {
     const struct spw_world *world;
-    const char *path; /* borrowed */
+    const char *path;      /* borrowed */
     struct spw_file *file; /* NULL: not open */
     uint64_t used;
     struct spw_error failure;

@@ -1,4 +1,5 @@
-/* metrics.c — formats steps and evaluations as JSON lines. Tested by tests/selection/test_metrics.c. */
+/* metrics.c — formats steps and evaluations as JSON lines. Tested by
+ * tests/selection/test_metrics.c. */
 #include "selection/metrics.h"
 
 #include <inttypes.h>
@@ -24,21 +25,18 @@ void spw_metrics_step(struct spw_lines *lines, const struct spw_step_result *res
 {
     char loss[SPW_METRIC_BYTES], norm[SPW_METRIC_BYTES], lr[SPW_METRIC_BYTES];
     const bool finite = isfinite(result->loss) && isfinite(result->grad_norm);
-    spw_lines_add(lines,
-                  "{\"step\": %" PRIu64 ", \"loss\": %s, \"grad_norm\": %s, \"lr\": %s%s}\n",
+    spw_lines_add(lines, "{\"step\": %" PRIu64 ", \"loss\": %s, \"grad_norm\": %s, \"lr\": %s%s}\n",
                   result->step, spw_metric_text(result->loss, loss),
                   spw_metric_text(result->grad_norm, norm), spw_metric_text(result->lr, lr),
                   nonfinite_mark(finite));
 }
 
-void spw_metrics_eval(struct spw_lines *lines, const struct spw_eval_result *result,
-                      bool is_tokens)
+void spw_metrics_eval(struct spw_lines *lines, const struct spw_eval_result *result, bool is_tokens)
 {
     char loss[SPW_METRIC_BYTES], second[SPW_METRIC_BYTES];
     const double value = is_tokens ? exp(result->loss) : result->accuracy;
     const bool finite = isfinite(result->loss) && isfinite(value);
-    spw_lines_add(lines,
-                  "{\"eval\": true, \"step\": %" PRIu64 ", \"loss\": %s, \"%s\": %s%s}\n",
+    spw_lines_add(lines, "{\"eval\": true, \"step\": %" PRIu64 ", \"loss\": %s, \"%s\": %s%s}\n",
                   result->step, spw_metric_text(result->loss, loss),
                   is_tokens ? "perplexity" : "accuracy", spw_metric_text(value, second),
                   nonfinite_mark(finite));
@@ -64,8 +62,7 @@ void spw_timing_step(struct spw_lines *lines, const struct spw_step_result *resu
 void spw_timing_eval(struct spw_lines *lines, const struct spw_eval_result *result,
                      uint64_t start_ns)
 {
-    spw_lines_add(lines,
-                  "{\"eval\": true, \"step\": %" PRIu64 ", \"time_s\": %.6f, \"rows\": %" PRIu64
-                  "}\n",
-                  result->step, seconds_between(start_ns, result->end_ns), result->rows);
+    spw_lines_add(
+        lines, "{\"eval\": true, \"step\": %" PRIu64 ", \"time_s\": %.6f, \"rows\": %" PRIu64 "}\n",
+        result->step, seconds_between(start_ns, result->end_ns), result->rows);
 }

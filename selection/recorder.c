@@ -108,8 +108,8 @@ static enum spw_status finish_trial(struct spw_recorder *recorder, struct spw_jo
     const uint32_t index = spw_job_index(job);
     SPW_TRY(close_trial(recorder, index, error));
     char *path = NULL;
-    SPW_TRY(trial_path(recorder, recorder->sweep->jobs[index].id, "model.safetensors", error,
-                       &path));
+    SPW_TRY(
+        trial_path(recorder, recorder->sweep->jobs[index].id, "model.safetensors", error, &path));
     const enum spw_status status = write_weights(recorder, job, path, error);
     spw_release(recorder->world, path);
     return status;

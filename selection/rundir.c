@@ -83,9 +83,9 @@ static enum spw_status write_text(const struct spw_world *world, const char *fol
     struct spw_text path;
     spw_text_init(&path, world);
     spw_text_add(&path, "%s/%s", folder, name);
-    enum spw_status status =
-        path.failed ? SPW_ERR_NO_MEMORY
-                    : spw_write_file(world, path.data, text->data, text->bytes, error);
+    enum spw_status status = path.failed
+                                 ? SPW_ERR_NO_MEMORY
+                                 : spw_write_file(world, path.data, text->data, text->bytes, error);
     if (path.failed) {
         status = SPW_FAIL(error, SPW_ERR_NO_MEMORY, "no memory for a path");
     }
@@ -133,8 +133,7 @@ static enum spw_status write_plans(const struct spw_sweep *sweep, struct spw_run
     enum spw_status status = SPW_OK;
     for (uint32_t i = 0; i < spw_run_job_count(run) && status == SPW_OK; i++) {
         char *plan = NULL;
-        status =
-            spw_plan_print(spw_job_plan(spw_run_job(run, i)), error, sweep->world, &plan);
+        status = spw_plan_print(spw_job_plan(spw_run_job(run, i)), error, sweep->world, &plan);
         if (status == SPW_OK) {
             spw_text_add(&text, "%s# trial %s\n%s", i == 0 ? "" : "\n", sweep->jobs[i].id, plan);
             spw_release(sweep->world, plan);
@@ -163,8 +162,7 @@ static void remove_again(const struct spw_world *world, const char *path)
 }
 
 enum spw_status spw_rundir_create(const struct spw_sweep *sweep, struct spw_run *run,
-                                  const char *path, const char *directory,
-                                  struct spw_error *error)
+                                  const char *path, const char *directory, struct spw_error *error)
 {
     const struct spw_world *world = sweep->world;
     SPW_TRY(make_parents(world, path, error));

@@ -13,11 +13,10 @@
 enum spw_status spw_rundir_choose(const struct spw_world *world, const char *name,
                                   const char *wanted, struct spw_error *error, char **out);
 
-/* Makes `path` with its missing parents, and in it config.yaml, environment.json and plan.txt of a run
- * whose jobs have been added. `directory` is the current one, absolute, for the paths in config.yaml.
- * On failure nothing of it is left, parents excepted. */
+/* Makes `path` with its missing parents, and in it config.yaml, environment.json and plan.txt of a
+ * run whose jobs have been added. `directory` is the current one, absolute, for the paths in
+ * config.yaml. On failure nothing of it is left, parents excepted. */
 enum spw_status spw_rundir_create(const struct spw_sweep *sweep, struct spw_run *run,
-                                  const char *path, const char *directory,
-                                  struct spw_error *error);
+                                  const char *path, const char *directory, struct spw_error *error);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "selection/spec.h"
 
-#define COUNT_MAX 2147483647.0      /* sizes, steps: fits int32_t and every product with one fits 64 */
+#define COUNT_MAX 2147483647.0 /* sizes, steps: fits int32_t and every product with one fits 64 */
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in JSON readers too */
 
 #define SCOPE(source) (1u << SPW_MODEL_##source)
@@ -47,9 +47,12 @@ static const struct spw_unserved unserved_precisions[] = {
     {NULL, NULL},
 };
 static const struct spw_unserved unserved_formats[] = {
-    {"jsonl", "convert it to tokens or text"},   {"parquet", "convert it to npy or tokens"},
-    {"arrow", "convert it to npy or tokens"},    {"images", "convert them to npy or idx"},
-    {"safetensors", "convert it to npy"},        {"csv", "convert it to npy"},
+    {"jsonl", "convert it to tokens or text"},
+    {"parquet", "convert it to npy or tokens"},
+    {"arrow", "convert it to npy or tokens"},
+    {"images", "convert them to npy or idx"},
+    {"safetensors", "convert it to npy"},
+    {"csv", "convert it to npy"},
     {NULL, NULL},
 };
 static const struct spw_unserved unserved_methods[] = {
@@ -72,6 +75,8 @@ static const struct spw_unserved unserved_archs[] = {
     {"bert", "use gpt2"},  {"vit", "use resnet"}, {NULL, NULL},
 };
 
+/* Tables are set by hand: a row stays readable in two or three lines. */
+/* clang-format off */
 #define AT(type, member) .offset = offsetof(struct type, member)
 #define POSITIVE .min = 1, .max = COUNT_MAX
 #define FRACTION .min = 0, .max = 1, .flags = SPW_KEY_BELOW_MAX
@@ -106,7 +111,8 @@ static const struct spw_key schedule_keys[] = {
     {.name = "warmup_steps", .type = SPW_KEY_WHOLE, AT(spw_schedule_spec, warmup_steps),
      .default_text = "0", .max = COUNT_MAX, .doc = "steps of linear rise at the start"},
     {.name = "decay_steps", .type = SPW_KEY_WHOLE, AT(spw_schedule_spec, decay_steps), POSITIVE,
-     .flags = SPW_KEY_OPTIONAL, .doc = "wsd: length of the final decay; a tenth of all steps if absent"},
+     .flags = SPW_KEY_OPTIONAL,
+     .doc = "wsd: length of the final decay; a tenth of all steps if absent"},
     {.name = "final", .type = SPW_KEY_NUMBER, AT(spw_schedule_spec, final), .default_text = "0.0",
      .min = 0, .max = 1, .doc = "linear, cosine, wsd: last rate as a fraction of lr"},
     END,
@@ -125,7 +131,8 @@ const struct spw_key spw_train_keys[] = {
      .flags = SPW_KEY_OPTIONAL, .doc = "updates in all; instead of epochs"},
     {.name = "epochs", .type = SPW_KEY_WHOLE, AT(spw_train_spec, epochs), POSITIVE,
      .flags = SPW_KEY_OPTIONAL,
-     .doc = "passes over the training set, each ending in a short batch if need be; 1 if max_steps is absent too"},
+     .doc = "passes over the training set, each ending in a short batch if need be; 1 if "
+            "max_steps is absent too"},
     {.name = "precision", .type = SPW_KEY_CHOICE, AT(spw_train_spec, precision),
      .default_text = "fp32", .choices = precision_names, .unserved = unserved_precisions,
      .doc = "of weights and arithmetic"},
@@ -171,7 +178,8 @@ const struct spw_key spw_search_keys[] = {
      .default_text = "grid", .choices = method_names, .unserved = unserved_methods,
      .doc = "how values are combined: grid takes every combination"},
     {.name = "parameters", .type = SPW_KEY_CUSTOM, .flags = SPW_KEY_REQUIRED,
-     .doc = "lists of values by key: seed, train.* or a key of the model, such as hidden or config.n_layer"},
+     .doc = "lists of values by key: seed, train.* or a key of the model, such as hidden or "
+            "config.n_layer"},
     END,
 };
 
@@ -185,9 +193,11 @@ const struct spw_key spw_model_keys[] = {
      .scope = SCOPE(MLP) | SCOPE(CNN) | SCOPE(RESNET) | SCOPE(GPT2),
      .doc = "a built-in architecture"},
     {.name = "from", .type = SPW_KEY_PATH, AT(spw_model_spec, from), .flags = SPW_KEY_OPTIONAL,
-     .scope = SCOPE(FROM), .doc = "a Hugging Face folder of a GPT-2: config.json and *.safetensors"},
+     .scope = SCOPE(FROM),
+     .doc = "a Hugging Face folder of a GPT-2: config.json and *.safetensors"},
     {.name = "init", .type = SPW_KEY_PATH, AT(spw_model_spec, init), .flags = SPW_KEY_OPTIONAL,
-     .doc = "a safetensors file with initial weights by name; missing or left-over names are errors"},
+     .doc = "a safetensors file with initial weights by name; missing or left-over names are "
+            "errors"},
     {.name = "classes", .type = SPW_KEY_WHOLE, AT(spw_model_spec, classes), POSITIVE,
      .flags = SPW_KEY_OPTIONAL,
      .scope = SCOPE(MLP) | SCOPE(CNN) | SCOPE(RESNET) | SCOPE(LAYERS),
@@ -207,9 +217,11 @@ const struct spw_key spw_model_keys[] = {
      .default_text = "relu", .choices = activation_names, .scope = SCOPE(MLP) | SCOPE(CNN),
      .doc = "after each hidden layer"},
     {.name = "dropout", .type = SPW_KEY_NUMBER, AT(spw_model_spec, dropout), FRACTION,
-     .default_text = "0", .scope = SCOPE(MLP) | SCOPE(CNN), .doc = "after each hidden linear layer"},
+     .default_text = "0", .scope = SCOPE(MLP) | SCOPE(CNN),
+     .doc = "after each hidden linear layer"},
     {.name = "config", .type = SPW_KEY_MAP, AT(spw_model_spec, config), .children = gpt2_keys,
-     .scope = SCOPE(GPT2), .doc = "sizes, with the names and defaults of Hugging Face's GPT2Config"},
+     .scope = SCOPE(GPT2),
+     .doc = "sizes, with the names and defaults of Hugging Face's GPT2Config"},
     {.name = "train", .type = SPW_KEY_CUSTOM, .doc = "keys of train that differ for this model"},
     {.name = "search", .type = SPW_KEY_CUSTOM,
      .doc = "a search block for this model, besides the common one"},
@@ -250,7 +262,8 @@ static const struct spw_key eval_keys[] = {
 static const struct spw_key policy_keys[] = {
     {.name = "name", .type = SPW_KEY_CHOICE, AT(spw_policy_spec, name), .default_text = "lrtf",
      .choices = policy_names,
-     .doc = "which unit runs next: longest remaining time first, in order, at random, one job after the other, or as a log says"},
+     .doc = "which unit runs next: longest remaining time first, in order, at random, one job "
+            "after the other, or as a log says"},
     {.name = "seed", .type = SPW_KEY_WHOLE, AT(spw_policy_spec, seed), .default_text = "0",
      .max = SEED_MAX, .doc = "random: seed of its choices; it changes no results"},
     {.name = "decisions", .type = SPW_KEY_PATH, AT(spw_policy_spec, decisions),
@@ -375,3 +388,4 @@ const struct spw_layer_kind spw_layer_kinds[] = {
     {"embedding", embedding_keys, "torch.nn.Embedding, first layer for tokens and text"},
     {NULL, NULL, NULL},
 };
+/* clang-format on */

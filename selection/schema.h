@@ -17,7 +17,7 @@ enum spw_key_type {
     SPW_KEY_CHOICE, /* int32_t: index into choices */
     SPW_KEY_TEXT,   /* const char * */
     SPW_KEY_NAME,   /* const char *: letters, digits, - and _ */
-    SPW_KEY_PATH,   /* const char *: relative to the spec's folder in the file, joined with it here */
+    SPW_KEY_PATH, /* const char *: relative to the spec's folder in the file, joined with it here */
     SPW_KEY_BYTES,  /* uint64_t: 8MiB */
     SPW_KEY_SIZES,  /* struct spw_sizes: a list of whole numbers in [min, max] */
     SPW_KEY_PAIR,   /* double[2], each in [min, max] */
@@ -49,15 +49,15 @@ struct spw_key {
     const char *name; /* NULL ends a table */
     enum spw_key_type type;
     uint32_t flags;
-    size_t offset;             /* of the value within the table's struct */
-    const char *default_text;  /* NULL: none */
-    double min, max;           /* inclusive but for the flags; max 0: none */
+    size_t offset;              /* of the value within the table's struct */
+    const char *default_text;   /* NULL: none */
+    double min, max;            /* inclusive but for the flags; max 0: none */
     const char *const *choices; /* CHOICE; ends in NULL */
     const char *word;           /* a word that stands for 0: "all", "none" */
     const struct spw_unserved *unserved;
     const struct spw_key *children; /* MAP */
-    uint32_t scope;  /* model keys: mask of 1 << enum spw_model_source, 0: all */
-    const char *doc; /* one sentence, without a full stop */
+    uint32_t scope;                 /* model keys: mask of 1 << enum spw_model_source, 0: all */
+    const char *doc;                /* one sentence, without a full stop */
 };
 
 extern const struct spw_key spw_spec_keys[];   /* struct spw_spec */
@@ -67,7 +67,7 @@ extern const struct spw_key spw_search_keys[]; /* struct spw_search_spec */
 
 /* A kind of layer under models.layers. */
 struct spw_layer_kind {
-    const char *name; /* NULL ends the table */
+    const char *name;           /* NULL ends the table */
     const struct spw_key *keys; /* of struct spw_layer_spec; without rows: no settings */
     const char *doc;
 };
@@ -82,12 +82,13 @@ struct spw_key_context {
 
 /* The row called `name` of a table, or NULL. `name` may end at a dot. */
 const struct spw_key *spw_key_find(const struct spw_key *table, const char *name, size_t length);
-/* Walks "optimizer.weight_decay" from `table`; *offset is within the table's struct. NULL if there is
- * no such key or it is a MAP or CUSTOM one. */
+/* Walks "optimizer.weight_decay" from `table`; *offset is within the table's struct. NULL if there
+ * is no such key or it is a MAP or CUSTOM one. */
 const struct spw_key *spw_key_walk(const struct spw_key *table, const char *path, size_t *offset);
 
-/* Types one value and stores it in `base` (the table's struct). `path` ("train.lr") is for messages.
- * SPW_ERR_USAGE with the place, the reason and the cure. Not for CUSTOM keys; a MAP reads its table. */
+/* Types one value and stores it in `base` (the table's struct). `path` ("train.lr") is for
+ * messages. SPW_ERR_USAGE with the place, the reason and the cure. Not for CUSTOM keys; a MAP reads
+ * its table. */
 enum spw_status spw_key_set(const struct spw_key_context *context, const struct spw_key *key,
                             const char *path, const struct spw_yaml_node *node, void *base);
 /* Stores the defaults of a whole table in `base`. */
@@ -98,8 +99,8 @@ enum spw_status spw_table_defaults(const struct spw_key_context *context,
 enum spw_status spw_table_read(const struct spw_key_context *context, const struct spw_key *table,
                                const char *path, const struct spw_yaml_node *map, uint32_t scope,
                                void *base);
-/* The refusal of `key` (a node of the map at `path`) that `table` does not have: not served yet, known
- * elsewhere under another name, or unknown, with the nearest name. */
+/* The refusal of `key` (a node of the map at `path`) that `table` does not have: not served yet,
+ * known elsewhere under another name, or unknown, with the nearest name. */
 enum spw_status spw_key_refuse_unknown(const struct spw_key_context *context,
                                        const struct spw_key *table, const char *path,
                                        const struct spw_yaml_node *key);
@@ -109,7 +110,8 @@ enum spw_status spw_key_refuse(const struct spw_key_context *context,
                                const struct spw_yaml_node *node, const char *path,
                                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Appends the value as the file has it; paths get `directory` before them unless they are absolute. */
+/* Appends the value as the file has it; paths get `directory` before them unless they are absolute.
+ */
 void spw_key_print(struct spw_text *out, const struct spw_key *key, const void *base,
                    const char *directory);
 /* Whether an optional value is unset. */

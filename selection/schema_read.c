@@ -1,7 +1,7 @@
 /* schema_read.c — reads the keys of one map, and says what an unknown key should have been.
  *
- * Words of other tools lead to ours ("learning_rate: here it is train.lr"); keys of the larger design
- * are known but not served yet. Tested by tests/selection/test_schema.c. */
+ * Words of other tools lead to ours ("learning_rate: here it is train.lr"); keys of the larger
+ * design are known but not served yet. Tested by tests/selection/test_schema.c. */
 #include "selection/schema.h"
 
 #include "base/assert.h"
@@ -153,9 +153,8 @@ static void join_path(char *out, size_t room, const char *path, const char *name
 static const char *unserved_cure(const char *path, const char *name)
 {
     char full[256];
-    const char *plain = strncmp(path, "models.", 7) == 0 && strchr(path + 7, '.') == NULL
-                            ? "models"
-                            : path;
+    const char *plain = strncmp(path, "models.", 7) == 0 && strchr(path + 7, '.') == NULL ? "models"
+                                                                                          : path;
     const size_t length = strlen(path);
     if (length > 7 && strcmp(path + length - 7, ".search") == 0) {
         plain = "search";
@@ -218,8 +217,8 @@ enum spw_status spw_key_refuse_unknown(const struct spw_key_context *context,
     }
     const char *ours = foreign_name(path, key->text);
     if (ours != NULL) {
-        return SPW_FAIL(context->error, SPW_ERR_USAGE, "%s: %.60s: here it is %s", place,
-                        key->text, ours);
+        return SPW_FAIL(context->error, SPW_ERR_USAGE, "%s: %.60s: here it is %s", place, key->text,
+                        ours);
     }
     list_keys(table, names, list, sizeof(list));
     const char *nearest = spw_nearest_name(key->text, names);
@@ -274,9 +273,8 @@ static enum spw_status check_required(const struct spw_key_context *context,
 }
 
 /* `policy: fifo` is short for `policy: {name: fifo}`. */
-static enum spw_status read_short(const struct spw_key_context *context,
-                                  const struct spw_key *key, const char *path,
-                                  const struct spw_yaml_node *node, void *base)
+static enum spw_status read_short(const struct spw_key_context *context, const struct spw_key *key,
+                                  const char *path, const struct spw_yaml_node *node, void *base)
 {
     const struct spw_key *name = spw_key_find(key->children, "name", 4);
     SPW_ASSERT(name != NULL);
@@ -294,8 +292,7 @@ enum spw_status spw_table_read(const struct spw_key_context *context, const stru
                         spw_yaml_describe(map, node));
     }
     for (const struct spw_yaml_entry *entry = map->entries; entry != NULL; entry = entry->next) {
-        const struct spw_key *key =
-            spw_key_find(table, entry->key->text, strlen(entry->key->text));
+        const struct spw_key *key = spw_key_find(table, entry->key->text, strlen(entry->key->text));
         if (key == NULL) {
             return spw_key_refuse_unknown(context, table, path, entry->key);
         }

@@ -44,8 +44,8 @@ static void print_number_type(struct spw_text *out, const struct spw_key *key, c
 static void print_items(struct spw_text *out, const struct spw_key *key, const char *type,
                         uint32_t least, uint32_t most)
 {
-    spw_text_add(out, "\"type\": \"array\", \"minItems\": %u, \"maxItems\": %u, \"items\": {", least,
-                 most);
+    spw_text_add(out, "\"type\": \"array\", \"minItems\": %u, \"maxItems\": %u, \"items\": {",
+                 least, most);
     spw_text_add(out, "\"type\": \"%s\"", type);
     print_range(out, key);
     spw_text_add(out, "}");
@@ -63,8 +63,9 @@ static void print_choice(struct spw_text *out, const struct spw_key *key)
 static void print_layer(struct spw_text *out, const struct spw_layer_kind *kind, int indent)
 {
     newline(out, indent);
-    spw_text_add(out, "{\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"%s\"],"
-                      " \"properties\": {\"%s\":",
+    spw_text_add(out,
+                 "{\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"%s\"],"
+                 " \"properties\": {\"%s\":",
                  kind->name, kind->name);
     newline(out, indent + 2);
     spw_text_add(out, "{\"description\": ");
@@ -117,8 +118,8 @@ static void print_custom(struct spw_text *out, const struct spw_key *table,
     }
 }
 
-static void print_type(struct spw_text *out, const struct spw_key *table,
-                       const struct spw_key *key, int indent)
+static void print_type(struct spw_text *out, const struct spw_key *table, const struct spw_key *key,
+                       int indent)
 {
     switch (key->type) {
     case SPW_KEY_WHOLE:
@@ -138,7 +139,8 @@ static void print_type(struct spw_text *out, const struct spw_key *table,
         spw_text_add(out, "\"type\": \"string\", \"minLength\": 1");
         return;
     case SPW_KEY_NAME:
-        spw_text_add(out, "\"type\": \"string\", \"pattern\": \"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$\"");
+        spw_text_add(out,
+                     "\"type\": \"string\", \"pattern\": \"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$\"");
         return;
     case SPW_KEY_BYTES:
         spw_text_add(out, "\"type\": [\"string\", \"integer\"]");

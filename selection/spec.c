@@ -1,5 +1,6 @@
-/* spec.c — reads a spec file, applies the command line, types everything and checks what single keys
- * can't know. Tested by tests/selection/test_spec.c, the files in tests/bad/spec/ and a fuzz target. */
+/* spec.c — reads a spec file, applies the command line, types everything and checks what single
+ * keys can't know. Tested by tests/selection/test_spec.c, the files in tests/bad/spec/ and a fuzz
+ * target. */
 #include "selection/spec.h"
 
 #include "base/assert.h"
@@ -38,26 +39,25 @@ const struct spw_yaml_node *spw_spec_find(const struct spw_spec *spec, const cha
 }
 
 const struct spw_yaml_node *spw_spec_find_for(const struct spw_spec *spec,
-                                              const struct spw_model_spec *model,
-                                              const char *path)
+                                              const struct spw_model_spec *model, const char *path)
 {
     bool whole = false;
     const struct spw_yaml_node *own = walk_down(model->node, path, &whole);
     return whole ? own : spw_spec_find(spec, path);
 }
 
-static enum spw_status check_set(const struct spw_key_context *context,
-                                 const struct spw_spec *spec, const char *path,
-                                 const struct spw_set_spec *set)
+static enum spw_status check_set(const struct spw_key_context *context, const struct spw_spec *spec,
+                                 const char *path, const struct spw_set_spec *set)
 {
     const struct spw_yaml_node *node = spw_spec_find(spec, path);
     const bool is_text = set->format == SPW_DATA_TOKENS || set->format == SPW_DATA_TEXT;
     if (!is_text && set->labels == NULL) {
-        return spw_key_refuse(context, node, path, "labels is missing; idx and npy need a labels file");
+        return spw_key_refuse(context, node, path,
+                              "labels is missing; idx and npy need a labels file");
     }
     if (is_text && set->labels != NULL) {
         return spw_key_refuse(context, node, path,
-                          "tokens and text have no labels; a token's target is the next one");
+                              "tokens and text have no labels; a token's target is the next one");
     }
     return SPW_OK;
 }
@@ -67,25 +67,25 @@ static enum spw_status check_data(const struct spw_key_context *context,
 {
     const struct spw_data_spec *data = &spec->data;
     SPW_TRY(check_set(context, spec, "data.train", &data->train));
-    const bool is_text =
-        data->train.format == SPW_DATA_TOKENS || data->train.format == SPW_DATA_TEXT;
+    const bool is_text = data->train.format == SPW_DATA_TOKENS ||
+                         data->train.format == SPW_DATA_TEXT;
     if (data->valid.path != NULL) {
         SPW_TRY(check_set(context, spec, "data.valid", &data->valid));
-        const bool valid_is_text =
-            data->valid.format == SPW_DATA_TOKENS || data->valid.format == SPW_DATA_TEXT;
+        const bool valid_is_text = data->valid.format == SPW_DATA_TOKENS ||
+                                   data->valid.format == SPW_DATA_TEXT;
         if (valid_is_text != is_text) {
             return spw_key_refuse(context, spw_spec_find(spec, "data.valid.format"),
-                              "data.valid.format",
-                              "one set is text and the other is not; both must be of one kind");
+                                  "data.valid.format",
+                                  "one set is text and the other is not; both must be of one kind");
         }
     }
     if (is_text && data->seq_len == 0) {
         return spw_key_refuse(context, spw_spec_find(spec, "data"), "data",
-                          "seq_len is missing; tokens and text need it, such as seq_len: 256");
+                              "seq_len is missing; tokens and text need it, such as seq_len: 256");
     }
     if (!is_text && data->seq_len != 0) {
         return spw_key_refuse(context, spw_spec_find(spec, "data.seq_len"), "data.seq_len",
-                          "only tokens and text have sequences; leave it out");
+                              "only tokens and text have sequences; leave it out");
     }
     return SPW_OK;
 }
@@ -105,7 +105,7 @@ static enum spw_status check_train(const struct spw_key_context *context, struct
     struct spw_train_spec *train = &spec->train;
     if (train->max_steps != 0 && train->epochs != 0) {
         return spw_key_refuse(context, spw_spec_find(spec, "train.epochs"), "train",
-                          "both max_steps and epochs are given; keep one");
+                              "both max_steps and epochs are given; keep one");
     }
     if (train->max_steps == 0 && train->epochs == 0) {
         train->epochs = 1;
@@ -114,8 +114,8 @@ static enum spw_status check_train(const struct spw_key_context *context, struct
     if (schedule->decay_steps != 0 && schedule->name != 3 &&
         !is_searched(spec, "train.schedule.name")) {
         return spw_key_refuse(context, spw_spec_find(spec, "train.schedule.decay_steps"),
-                          "train.schedule.decay_steps",
-                          "only wsd has a decay of its own; leave it out, or name: wsd");
+                              "train.schedule.decay_steps",
+                              "only wsd has a decay of its own; leave it out, or name: wsd");
     }
     return SPW_OK;
 }
@@ -125,16 +125,17 @@ static enum spw_status check_policy(const struct spw_key_context *context,
 {
     const struct spw_policy_spec *policy = &spec->policy;
     if (policy->name == SPW_CHOICE_REPLAY && policy->decisions == NULL) {
-        return spw_key_refuse(context, spw_spec_find(spec, "policy"), "policy",
-                          "replay needs a log: {name: replay, decisions: runs/x/decisions.log}");
+        return spw_key_refuse(
+            context, spw_spec_find(spec, "policy"), "policy",
+            "replay needs a log: {name: replay, decisions: runs/x/decisions.log}");
     }
     if (policy->name != SPW_CHOICE_REPLAY && policy->decisions != NULL) {
         return spw_key_refuse(context, spw_spec_find(spec, "policy.decisions"), "policy.decisions",
-                          "belongs to name: replay; leave it out");
+                              "belongs to name: replay; leave it out");
     }
     if (policy->name != SPW_CHOICE_RANDOM && policy->seed != 0) {
         return spw_key_refuse(context, spw_spec_find(spec, "policy.seed"), "policy.seed",
-                          "belongs to name: random; leave it out");
+                              "belongs to name: random; leave it out");
     }
     return SPW_OK;
 }
@@ -152,8 +153,8 @@ static enum spw_status check_searches(const struct spw_key_context *context,
 /* ---- reading ---- */
 
 /* "runs/a.yaml" -> "runs", "a.yaml" -> "", "/a.yaml" -> "/". */
-static enum spw_status folder_of(struct spw_arena *arena, const char *path,
-                                 struct spw_error *error, const char **out)
+static enum spw_status folder_of(struct spw_arena *arena, const char *path, struct spw_error *error,
+                                 const char **out)
 {
     const char *slash = strrchr(path, '/');
     if (slash == NULL) {
@@ -183,8 +184,7 @@ static enum spw_status name_from_path(struct spw_spec *spec, struct spw_error *e
 }
 
 static enum spw_status apply_word(const struct spw_key_context *context, uint32_t index,
-                                  const char *shown, const char *word,
-                                  struct spw_yaml_node **root)
+                                  const char *shown, const char *word, struct spw_yaml_node **root)
 {
     struct spw_yaml_source *source = NULL;
     SPW_TRY(spw_arena_take(context->arena, 1, sizeof(*source), context->error, &source));
@@ -237,7 +237,8 @@ static enum spw_status check_version(const struct spw_key_context *context,
     const struct spw_yaml_node *version = spw_yaml_member(root, "version");
     if (version != NULL && version->kind == SPW_YAML_SCALAR && strcmp(version->text, "1") != 0) {
         return spw_key_refuse(context, version, "version",
-                          "this program reads version 1, the file says \"%.40s\"", version->text);
+                              "this program reads version 1, the file says \"%.40s\"",
+                              version->text);
     }
     return SPW_OK;
 }
@@ -274,7 +275,7 @@ static enum spw_status read_spec(struct spw_spec *spec, const char *bytes, uint6
     SPW_TRY(spw_yaml_parse(arena, source, bytes, count, error, &spec->root));
     if (spec->root->kind != SPW_YAML_MAP) {
         return spw_key_refuse(&context, spec->root, "the file",
-                          "it must be a map of keys: version, models, data, train, ...");
+                              "it must be a map of keys: version, models, data, train, ...");
     }
     SPW_TRY(apply_changes(&context, changes, &spec->root));
     return read_root(&context, spec);

@@ -17,7 +17,11 @@ enum spw_policy_choice {
     SPW_CHOICE_SERIAL,
     SPW_CHOICE_REPLAY,
 };
-enum spw_update_choice { SPW_CHOICE_UPDATE_AUTO, SPW_CHOICE_UPDATE_DEVICE, SPW_CHOICE_UPDATE_CORES };
+enum spw_update_choice {
+    SPW_CHOICE_UPDATE_AUTO,
+    SPW_CHOICE_UPDATE_DEVICE,
+    SPW_CHOICE_UPDATE_CORES
+};
 
 enum spw_model_source {
     SPW_MODEL_MLP, /* the first four are `arch`'s choices */
@@ -29,17 +33,17 @@ enum spw_model_source {
 };
 
 struct spw_optimizer_spec {
-    int32_t name;         /* enum spw_optimizer_choice */
+    int32_t name; /* enum spw_optimizer_choice */
     double betas[2];
     double eps;
     double momentum;
-    double weight_decay;  /* NaN: the optimizer's default, 0.01 for adamw and 0 for sgd */
-    int32_t decay;        /* 0 all, 1 matrices */
-    double grad_clip;     /* 0: off */
+    double weight_decay; /* NaN: the optimizer's default, 0.01 for adamw and 0 for sgd */
+    int32_t decay;       /* 0 all, 1 matrices */
+    double grad_clip;    /* 0: off */
 };
 
 struct spw_schedule_spec {
-    int32_t name;         /* enum spw_lr_schedule */
+    int32_t name; /* enum spw_lr_schedule */
     uint64_t warmup_steps;
     uint64_t decay_steps; /* 0: a tenth of all */
     double final;
@@ -49,8 +53,8 @@ struct spw_train_spec {
     uint64_t batch;
     uint64_t micro_batch; /* 0: the batch */
     uint64_t grad_groups;
-    uint64_t max_steps;   /* 0: epochs */
-    uint64_t epochs;      /* 0: max_steps */
+    uint64_t max_steps; /* 0: epochs */
+    uint64_t epochs;    /* 0: max_steps */
     int32_t precision;
     double lr;
     struct spw_optimizer_spec optimizer;
@@ -65,7 +69,7 @@ struct spw_eval_spec {
 struct spw_set_spec {
     const char *path; /* NULL: no such set */
     const char *labels;
-    int32_t format;   /* enum spw_data_format */
+    int32_t format; /* enum spw_data_format */
 };
 
 struct spw_data_spec {
@@ -76,7 +80,7 @@ struct spw_data_spec {
 };
 
 struct spw_policy_spec {
-    int32_t name;     /* enum spw_policy_choice */
+    int32_t name; /* enum spw_policy_choice */
     uint64_t seed;
     const char *decisions;
 };
@@ -92,13 +96,13 @@ struct spw_run_spec {
 
 /* One value of a key that differs from the file's common part. */
 struct spw_assignment {
-    const char *path;        /* "train.lr", "seed", "hidden" */
+    const char *path; /* "train.lr", "seed", "hidden" */
     const struct spw_yaml_node *value;
 };
 
 struct spw_search_parameter {
     const char *path;
-    const struct spw_yaml_node *place; /* the key's node */
+    const struct spw_yaml_node *place;  /* the key's node */
     const struct spw_yaml_node *values; /* a list with one item or more */
 };
 
@@ -140,8 +144,8 @@ struct spw_model_spec {
     double dropout;
     struct spw_gpt2_spec config;
     const struct spw_yaml_node *node;
-    const struct spw_yaml_node *train_node;  /* NULL: nothing of its own */
-    struct spw_assignment *overrides;        /* from train_node */
+    const struct spw_yaml_node *train_node; /* NULL: nothing of its own */
+    struct spw_assignment *overrides;       /* from train_node */
     uint32_t override_count;
     struct spw_search_spec search;
 };
@@ -173,8 +177,8 @@ struct spw_spec_changes {
     const char *policy;  /* --policy, or NULL */
 };
 
-/* Reads and checks a spec file. SPW_ERR_USAGE with place, reason and cure; SPW_ERR_NOT_FOUND if there
- * is no such file. `changes` may be NULL. The caller destroys *out. */
+/* Reads and checks a spec file. SPW_ERR_USAGE with place, reason and cure; SPW_ERR_NOT_FOUND if
+ * there is no such file. `changes` may be NULL. The caller destroys *out. */
 enum spw_status spw_spec_load(const struct spw_world *world, const char *path,
                               const struct spw_spec_changes *changes, struct spw_error *error,
                               struct spw_spec **out);
@@ -184,8 +188,9 @@ enum spw_status spw_spec_parse(const struct spw_world *world, const char *path, 
                                struct spw_error *error, struct spw_spec **out);
 void spw_spec_destroy(struct spw_spec *spec);
 
-/* The resolved file: all defaults in place, paths under `directory` (the current one, absolute; NULL:
- * as they are), `machine` in place of the spec's unless NULL. Reading it gives an equal spec. */
+/* The resolved file: all defaults in place, paths under `directory` (the current one, absolute;
+ * NULL: as they are), `machine` in place of the spec's unless NULL. Reading it gives an equal spec.
+ */
 void spw_spec_print(const struct spw_spec *spec, const char *directory, const char *machine,
                     struct spw_text *out);
 
@@ -193,7 +198,6 @@ void spw_spec_print(const struct spw_spec *spec, const char *directory, const ch
 const struct spw_yaml_node *spw_spec_find(const struct spw_spec *spec, const char *path);
 /* The same for a setting of one model: its own train map comes before the common one. */
 const struct spw_yaml_node *spw_spec_find_for(const struct spw_spec *spec,
-                                              const struct spw_model_spec *model,
-                                              const char *path);
+                                              const struct spw_model_spec *model, const char *path);
 
 #endif

@@ -51,8 +51,7 @@ static enum spw_op op_of(const char *name)
             return ops[i].op;
         }
     }
-    SPW_ASSERT(!"every kind of layer has an op");
-    return SPW_OP_COUNT;
+    SPW_NEVER("a kind of layer without an op");
 }
 
 static void fill_desc(struct spw_layer_spec *layer, const char *name)
@@ -135,24 +134,24 @@ static enum spw_status refuse_kind(const struct spw_key_context *context, const 
     for (const struct spw_layer_kind *kind = spw_layer_kinds; kind->name != NULL; kind++) {
         SPW_ASSERT(count < KINDS_MAX);
         names[count++] = kind->name;
-        const int added = snprintf(list + used, sizeof(list) - used, "%s%s",
-                                   used == 0 ? "" : ", ", kind->name);
+        const int added =
+            snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ", kind->name);
         used += (size_t)added;
     }
     names[count] = NULL;
     for (const struct spw_unserved *layer = unserved_layers; layer->word != NULL; layer++) {
         if (strcmp(layer->word, plain) == 0) {
             return spw_key_refuse(context, node, path, "%.60s is not served yet; %s", name,
-                              layer->cure);
+                                  layer->cure);
         }
     }
     const char *nearest = spw_nearest_name(plain, names);
     if (nearest != NULL) {
         return spw_key_refuse(context, node, path, "no layer is called \"%.60s\"; did you mean %s?",
-                          name, nearest);
+                              name, nearest);
     }
     return spw_key_refuse(context, node, path, "no layer is called \"%.60s\"; there are %s", name,
-                      list);
+                          list);
 }
 
 static enum spw_status read_settings(const struct spw_key_context *context,
@@ -171,15 +170,14 @@ static enum spw_status read_settings(const struct spw_key_context *context,
         char what[96];
         const char *first = kind->keys[0].name;
         return spw_key_refuse(context, settings, full, "%s is no map of settings; write %s: {%s%s}",
-                          spw_yaml_describe(settings, what), kind->name, first != NULL ? first : "",
-                          first != NULL ? ": ..." : "");
+                              spw_yaml_describe(settings, what), kind->name,
+                              first != NULL ? first : "", first != NULL ? ": ..." : "");
     }
     struct spw_yaml_node none = *node;
     none.kind = SPW_YAML_MAP;
     none.entries = NULL;
     none.count = 0;
-    return spw_table_read(context, kind->keys, full, settings != NULL ? settings : &none, 0,
-                          layer);
+    return spw_table_read(context, kind->keys, full, settings != NULL ? settings : &none, 0, layer);
 }
 
 static enum spw_status read_layer(const struct spw_key_context *context, const char *path,
@@ -188,8 +186,9 @@ static enum spw_status read_layer(const struct spw_key_context *context, const c
     const char *name = node->text;
     const struct spw_yaml_node *settings = NULL;
     if (node->kind == SPW_YAML_LIST || (node->kind == SPW_YAML_MAP && node->count != 1)) {
-        return spw_key_refuse(context, node, path,
-                          "a layer is a name or one `name: {settings}`; begin each layer with -");
+        return spw_key_refuse(
+            context, node, path,
+            "a layer is a name or one `name: {settings}`; begin each layer with -");
     }
     if (node->kind == SPW_YAML_MAP) {
         name = node->entries->key->text;

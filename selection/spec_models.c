@@ -65,14 +65,14 @@ static enum spw_status read_train(const struct spw_key_context *context,
     struct spw_train_spec train = spec->train;
     const struct spw_assign_target target = {.train = &train};
     const struct collection collection = {context, model, &target};
-    SPW_TRY(spw_arena_take(context->arena, OVERRIDES_MAX, sizeof(*model->overrides),
-                           context->error, &model->overrides));
+    SPW_TRY(spw_arena_take(context->arena, OVERRIDES_MAX, sizeof(*model->overrides), context->error,
+                           &model->overrides));
     SPW_TRY(collect(&collection, spw_train_keys, "train", model->train_node));
     if (model->train_node->kind == SPW_YAML_MAP &&
         spw_yaml_member(model->train_node, "max_steps") != NULL &&
         spw_yaml_member(model->train_node, "epochs") != NULL) {
         return spw_key_refuse(context, model->train_node, "train",
-                          "both max_steps and epochs are given; keep one");
+                              "both max_steps and epochs are given; keep one");
     }
     return SPW_OK;
 }
@@ -86,7 +86,7 @@ static enum spw_status find_source(const struct spw_key_context *context, const 
     const bool from = spw_yaml_member(node, "from") != NULL;
     if (layers + arch + from != 1) {
         return spw_key_refuse(context, node, path, "%s of layers, arch and from; give exactly one",
-                          layers + arch + from == 0 ? "has none" : "has more than one");
+                              layers + arch + from == 0 ? "has none" : "has more than one");
     }
     *out = layers ? SPW_MODEL_LAYERS : from ? SPW_MODEL_FROM : SPW_MODEL_MLP;
     if (arch) {
@@ -109,9 +109,9 @@ static enum spw_status check_source_path(const struct spw_key_context *context, 
     }
     if (strncmp(from->text, "hf:", 3) == 0 || strncmp(from->text, "config:", 7) == 0) {
         return spw_key_refuse(context, from, path,
-                          "from: %.*s... is not served yet; give the path of a folder with "
-                          "config.json and *.safetensors",
-                          (int)strcspn(from->text, ":") + 1, from->text);
+                              "from: %.*s... is not served yet; give the path of a folder with "
+                              "config.json and *.safetensors",
+                              (int)strcspn(from->text, ":") + 1, from->text);
     }
     return SPW_OK;
 }
@@ -123,7 +123,8 @@ static enum spw_status read_model(const struct spw_key_context *context, struct 
     char path[100];
     (void)snprintf(path, sizeof(path), "models.%u", index);
     if (node->kind != SPW_YAML_MAP) {
-        return spw_key_refuse(context, node, path, "must be a map such as {id: a, arch: mlp, hidden: [64]}");
+        return spw_key_refuse(context, node, path,
+                              "must be a map such as {id: a, arch: mlp, hidden: [64]}");
     }
     const struct spw_yaml_node *id = spw_yaml_member(node, "id");
     if (id != NULL && id->kind == SPW_YAML_SCALAR) {
@@ -154,11 +155,11 @@ enum spw_status spw_models_read(const struct spw_key_context *context, struct sp
 {
     if (models->kind != SPW_YAML_LIST || models->count == 0) {
         return spw_key_refuse(context, models, "models",
-                          "must be a list with at least one model; begin each with -");
+                              "must be a list with at least one model; begin each with -");
     }
     if (models->count > MODELS_MAX) {
         return spw_key_refuse(context, models, "models", "more than %d models; split the file",
-                          MODELS_MAX);
+                              MODELS_MAX);
     }
     SPW_TRY(spw_arena_take(context->arena, models->count, sizeof(*spec->models), context->error,
                            &spec->models));
@@ -170,8 +171,8 @@ enum spw_status spw_models_read(const struct spw_key_context *context, struct sp
         for (uint32_t other = 0; other < index; other++) {
             if (strcmp(spec->models[other].id, spec->models[index].id) == 0) {
                 return spw_key_refuse(context, spw_yaml_member(entry->value, "id"), "models",
-                                  "two models are called %s; give each its own id",
-                                  spec->models[index].id);
+                                      "two models are called %s; give each its own id",
+                                      spec->models[index].id);
             }
         }
     }

@@ -67,18 +67,17 @@ static enum spw_status find_item(const struct edit *edit, struct spw_yaml_node *
     uint64_t position = 0;
     for (struct spw_yaml_entry *entry = list->entries; entry != NULL;
          entry = entry->next, position++) {
-        const struct spw_yaml_node *id = entry->value->kind == SPW_YAML_MAP
-                                             ? spw_yaml_member(entry->value, "id")
-                                             : NULL;
-        const bool same_id =
-            id != NULL && id->kind == SPW_YAML_SCALAR && strcmp(id->text, name) == 0;
+        const struct spw_yaml_node *id =
+            entry->value->kind == SPW_YAML_MAP ? spw_yaml_member(entry->value, "id") : NULL;
+        const bool same_id = id != NULL && id->kind == SPW_YAML_SCALAR &&
+                             strcmp(id->text, name) == 0;
         if (same_id || (by_position && position == index)) {
             *out = entry;
             return SPW_OK;
         }
     }
     return spw_key_refuse(edit->context, edit->at, name,
-                      "no entry has this id; give an id of the file or a position from 0");
+                          "no entry has this id; give an id of the file or a position from 0");
 }
 
 /* The entry `name` of a map, made if it is missing. */
@@ -128,8 +127,8 @@ static enum spw_status set_at(const struct edit *edit, const char *path, const c
         entry->value = edit->value;
         if (entry->key != NULL) {
             /* Copied, so that messages about the key point at the command line. */
-            SPW_TRY(spw_yaml_make(edit->context->arena, edit->at, SPW_YAML_SCALAR,
-                                  entry->key->text, edit->context->error, &entry->key));
+            SPW_TRY(spw_yaml_make(edit->context->arena, edit->at, SPW_YAML_SCALAR, entry->key->text,
+                                  edit->context->error, &entry->key));
         }
         return SPW_OK;
     }
@@ -144,8 +143,8 @@ enum spw_status spw_override_apply(const struct spw_key_context *context,
     const char *equals = strchr(word, '=');
     if (equals == NULL || equals == word || equals - word > KEY_BYTES_MAX) {
         return spw_key_refuse(context, &at, "override",
-                          "write key=value, such as train.lr=1e-4; the key has up to 200 "
-                          "characters");
+                              "write key=value, such as train.lr=1e-4; the key has up to 200 "
+                              "characters");
     }
     if (equals[1] == '\0') {
         return spw_key_refuse(context, &at, "override", "nothing stands after =; give a value");

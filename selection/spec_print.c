@@ -42,8 +42,8 @@ static void print_table(const struct printer *printer, const struct spw_key *tab
                         const void *base, int indent)
 {
     for (const struct spw_key *key = table; key->name != NULL; key++) {
-        const bool foreign =
-            printer->scope != 0 && key->scope != 0 && (key->scope & printer->scope) == 0;
+        const bool foreign = printer->scope != 0 && key->scope != 0 &&
+                             (key->scope & printer->scope) == 0;
         if (key->type == SPW_KEY_CUSTOM || foreign || spw_key_unset(key, base)) {
             continue;
         }
@@ -97,8 +97,9 @@ void spw_spec_print(const struct spw_spec *spec, const char *directory, const ch
                     struct spw_text *out)
 {
     const struct printer printer = {.out = out, .directory = directory, .machine = machine};
-    spw_text_add(out, "# The resolved spec of a run of Spillway %s: `spillway run` of this file "
-                      "reproduces it.\n",
+    spw_text_add(out,
+                 "# The resolved spec of a run of Spillway %s: `spillway run` of this file "
+                 "reproduces it.\n",
                  SPW_VERSION);
     print_table(&printer, spw_spec_keys, spec, 0);
     print_named_node(out, 0, "search", spec->search.node);

@@ -4,8 +4,9 @@
 
 #include "selection/spec.h"
 
-/* Replaces or adds the value that one word of the command line ("train.lr=1e-4") names; *root changes.
- * Nodes on the way are copied, so that aliases elsewhere keep their values. `source` is borrowed. */
+/* Replaces or adds the value that one word of the command line ("train.lr=1e-4") names; *root
+ * changes. Nodes on the way are copied, so that aliases elsewhere keep their values. `source` is
+ * borrowed. */
 enum spw_status spw_override_apply(const struct spw_key_context *context,
                                    const struct spw_yaml_source *source, const char *word,
                                    struct spw_yaml_node **root);
@@ -31,8 +32,8 @@ struct spw_assign_target {
     struct spw_model_spec *model;
     uint64_t *seed;
 };
-/* Gives `path` ("train.lr", "seed", "hidden") a value; `place` is for refusing the path itself. Giving
- * max_steps takes epochs back, and the other way round. */
+/* Gives `path` ("train.lr", "seed", "hidden") a value; `place` is for refusing the path itself.
+ * Giving max_steps takes epochs back, and the other way round. */
 enum spw_status spw_assign(const struct spw_key_context *context, const char *path,
                            const struct spw_yaml_node *place, const struct spw_yaml_node *value,
                            const struct spw_assign_target *target);

@@ -19,12 +19,14 @@ static enum spw_status read_parameter(const struct spw_key_context *context, con
 {
     const struct spw_yaml_node *values = entry->value;
     if (values->kind == SPW_YAML_MAP) {
-        return spw_key_refuse(context, values, path,
-                          "ranges and conditions (min, max, log, when) are not served yet; list "
-                          "the values: [1e-3, 3e-4]");
+        return spw_key_refuse(
+            context, values, path,
+            "ranges and conditions (min, max, log, when) are not served yet; list "
+            "the values: [1e-3, 3e-4]");
     }
     if (values->kind != SPW_YAML_LIST || values->count == 0) {
-        return spw_key_refuse(context, values, path, "must be a list of one value or more: [1e-3, 3e-4]");
+        return spw_key_refuse(context, values, path,
+                              "must be a list of one value or more: [1e-3, 3e-4]");
     }
     if (values->count > VALUES_MAX) {
         return spw_key_refuse(context, values, path, "more than %d values", VALUES_MAX);
@@ -41,8 +43,8 @@ enum spw_status spw_search_read(const struct spw_key_context *context, const cha
     if (node->kind == SPW_YAML_MAP && node->count > 0 &&
         strchr(node->entries->key->text, '.') != NULL) {
         return spw_key_refuse(context, node->entries->key, path,
-                          "put %.60s under parameters: {method: grid, parameters: {...}}",
-                          node->entries->key->text);
+                              "put %.60s under parameters: {method: grid, parameters: {...}}",
+                              node->entries->key->text);
     }
     SPW_TRY(spw_table_read(context, spw_search_keys, path, node, 0, search));
     const struct spw_yaml_node *parameters = spw_yaml_member(node, "parameters");
@@ -50,7 +52,7 @@ enum spw_status spw_search_read(const struct spw_key_context *context, const cha
     (void)snprintf(full, sizeof(full), "%.120s.parameters", path);
     if (parameters->kind != SPW_YAML_MAP || parameters->count == 0) {
         return spw_key_refuse(context, parameters, full,
-                          "must be a map of lists, such as {train.lr: [1e-3, 3e-4]}");
+                              "must be a map of lists, such as {train.lr: [1e-3, 3e-4]}");
     }
     if (parameters->count > PARAMETERS_MAX) {
         return spw_key_refuse(context, parameters, full, "more than %d parameters", PARAMETERS_MAX);
@@ -69,13 +71,13 @@ enum spw_status spw_search_read(const struct spw_key_context *context, const cha
 
 static enum spw_status assign_train(const struct spw_key_context *context, const char *path,
                                     const struct spw_yaml_node *place,
-                                    const struct spw_yaml_node *value,
-                                    struct spw_train_spec *train)
+                                    const struct spw_yaml_node *value, struct spw_train_spec *train)
 {
     size_t offset = 0;
     const struct spw_key *key = spw_key_walk(spw_train_keys, path + strlen("train."), &offset);
     if (key == NULL) {
-        return spw_key_refuse(context, place, path, "train has no such single key; %s", how_to_search);
+        return spw_key_refuse(context, place, path, "train has no such single key; %s",
+                              how_to_search);
     }
     SPW_TRY(spw_key_set(context, key, path, value, (char *)train + offset - key->offset));
     if (offset == offsetof(struct spw_train_spec, max_steps)) {
@@ -100,8 +102,7 @@ static bool is_fixed(const char *path)
 
 static enum spw_status assign_model(const struct spw_key_context *context, const char *path,
                                     const struct spw_yaml_node *place,
-                                    const struct spw_yaml_node *value,
-                                    struct spw_model_spec *model)
+                                    const struct spw_yaml_node *value, struct spw_model_spec *model)
 {
     size_t offset = 0;
     const struct spw_key *key = spw_key_walk(spw_model_keys, path, &offset);
@@ -111,9 +112,9 @@ static enum spw_status assign_model(const struct spw_key_context *context, const
     const struct spw_key *top = spw_key_find(spw_model_keys, path, strcspn(path, "."));
     if (top->scope != 0 && (top->scope & (1u << model->source)) == 0) {
         return spw_key_refuse(context, place, path,
-                          "model %s has no such key; put it into the search of the models that "
-                          "have it",
-                          model->id);
+                              "model %s has no such key; put it into the search of the models that "
+                              "have it",
+                              model->id);
     }
     return spw_key_set(context, key, path, value, (char *)model + offset - key->offset);
 }
@@ -124,8 +125,8 @@ enum spw_status spw_assign(const struct spw_key_context *context, const char *pa
 {
     if (strcmp(path, "seed") == 0) {
         struct spw_spec scratch = {.seed = 0};
-        SPW_TRY(spw_key_set(context, spw_key_find(spw_spec_keys, "seed", 4), path, value,
-                            &scratch));
+        SPW_TRY(
+            spw_key_set(context, spw_key_find(spw_spec_keys, "seed", 4), path, value, &scratch));
         *target->seed = scratch.seed;
         return SPW_OK;
     }

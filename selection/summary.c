@@ -66,10 +66,10 @@ static void print_trial(const struct spw_sweep *sweep, struct spw_run *run, uint
     spw_job_status(job, &status);
     const uint64_t now_ns = spw_now_ns(sweep->world);
     const uint64_t end_ns = status.ended_ns != 0 ? status.ended_ns : now_ns;
-    const double seconds =
-        status.started_ns != 0 ? (double)(end_ns - status.started_ns) * 1e-9 : 0;
-    spw_text_add(out, "    {\"id\": \"%s\", \"model\": \"%s\", \"parameters\": %" PRId64
-                      ", \"state\": \"%s\", \"steps\": %" PRIu64 ", ",
+    const double seconds = status.started_ns != 0 ? (double)(end_ns - status.started_ns) * 1e-9 : 0;
+    spw_text_add(out,
+                 "    {\"id\": \"%s\", \"model\": \"%s\", \"parameters\": %" PRId64
+                 ", \"state\": \"%s\", \"steps\": %" PRIu64 ", ",
                  sweep->jobs[index].id, sweep->trials->items[index].model.id,
                  sweep->jobs[index].graph->parameter_count, spw_job_state_name(status.state),
                  status.step);
@@ -102,8 +102,8 @@ static void print_device(struct spw_run *run, uint32_t index, struct spw_text *o
                  "\"units\": %" PRIu64 ", \"evictions\": %" PRIu64 ", \"job_switches\": %" PRIu64
                  ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64
                  ", \"region_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64 "}",
-                 stats.units, stats.evictions, stats.job_switches, stats.bytes_in,
-                 stats.bytes_out, stats.region_bytes, stats.peak_bytes);
+                 stats.units, stats.evictions, stats.job_switches, stats.bytes_in, stats.bytes_out,
+                 stats.region_bytes, stats.peak_bytes);
 }
 
 void spw_summary_print(const struct spw_sweep *sweep, struct spw_run *run, bool interrupted,

@@ -65,12 +65,12 @@ static enum spw_status build_jobs(struct spw_sweep *sweep, struct spw_error *err
     const uint32_t count = sweep->trials->count;
     SPW_TRY(spw_allocate(sweep->world, count, sizeof(*sweep->graphs), "the graphs", error,
                          &sweep->graphs));
-    SPW_TRY(spw_allocate(sweep->world, count, sizeof(*sweep->jobs), "the jobs", error,
-                         &sweep->jobs));
+    SPW_TRY(
+        spw_allocate(sweep->world, count, sizeof(*sweep->jobs), "the jobs", error, &sweep->jobs));
     for (uint32_t i = 0; i < count; i++) {
         const struct spw_trial_spec *trial = &sweep->trials->items[i];
-        SPW_TRY(spw_build_graph(sweep->world, sweep->spec, trial, sweep->train, sweep->valid,
-                                error, &sweep->graphs[i]));
+        SPW_TRY(spw_build_graph(sweep->world, sweep->spec, trial, sweep->train, sweep->valid, error,
+                                &sweep->graphs[i]));
         sweep->jobs[i] =
             spw_build_job(sweep->spec, trial, sweep->graphs[i], sweep->train, sweep->valid);
     }
@@ -90,9 +90,9 @@ static enum spw_status open_sweep(struct spw_sweep *sweep, struct spw_error *err
         return SPW_OK;
     }
     struct spw_error inner = {0};
-    const enum spw_status status = spw_decisions_read(
-        sweep->world, sweep->spec->policy.decisions, sweep->trials, sweep->machine.device_count,
-        &inner, &sweep->replay, &sweep->replay_count);
+    const enum spw_status status = spw_decisions_read(sweep->world, sweep->spec->policy.decisions,
+                                                      sweep->trials, sweep->machine.device_count,
+                                                      &inner, &sweep->replay, &sweep->replay_count);
     return status == SPW_OK ? SPW_OK : refuse_file(sweep, "policy.decisions", &inner, error);
 }
 
@@ -202,8 +202,8 @@ struct spw_sweep_cost spw_sweep_cost(const struct spw_sweep *sweep, uint32_t tri
     const double eval_flops =
         (double)spw_graph_cost(job->graph, 1).forward_flops * (double)cost.eval_items;
     /* An evaluation goes as fast as training does, per FLOP. */
-    cost.seconds += eval_flops / (double)plan->totals.step_flops *
-                    (double)plan->totals.step_time_ns * 1e-9;
+    cost.seconds +=
+        eval_flops / (double)plan->totals.step_flops * (double)plan->totals.step_time_ns * 1e-9;
     cost.flops += eval_flops;
     return cost;
 }

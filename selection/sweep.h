@@ -14,7 +14,7 @@ struct spw_sweep {
     const struct spw_spec *spec; /* borrowed */
     struct spw_machine machine;
     struct spw_dataset *train;
-    struct spw_dataset *valid;   /* or NULL */
+    struct spw_dataset *valid; /* or NULL */
     struct spw_trials *trials;
     struct spw_graph **graphs;   /* of each trial */
     struct spw_job_config *jobs; /* likewise */
@@ -22,8 +22,8 @@ struct spw_sweep {
     uint64_t replay_count;
 };
 
-/* SPW_ERR_USAGE with place, reason and cure for anything that is wrong in files. `spec` must outlive
- * the sweep. The caller closes *out. */
+/* SPW_ERR_USAGE with place, reason and cure for anything that is wrong in files. `spec` must
+ * outlive the sweep. The caller closes *out. */
 enum spw_status spw_sweep_open(const struct spw_world *world, const struct spw_spec *spec,
                                struct spw_error *error, struct spw_sweep **out);
 void spw_sweep_close(struct spw_sweep *sweep);
@@ -40,7 +40,7 @@ struct spw_sweep_cost {
     uint64_t items;      /* trained on */
     uint64_t eval_items; /* in all evaluations together */
     double flops;
-    double seconds;      /* on one device, estimate */
+    double seconds; /* on one device, estimate */
 };
 struct spw_sweep_cost spw_sweep_cost(const struct spw_sweep *sweep, uint32_t trial,
                                      const struct spw_plan *plan);

@@ -33,9 +33,8 @@ static void add_axis(struct grid *grid, const struct spw_search_parameter *param
     grid->axes[grid->axis_count++] = parameter;
 }
 
-static enum spw_status make_grid(const struct spw_key_context *context,
-                                 const struct spw_spec *spec, const struct spw_model_spec *model,
-                                 struct grid *grid)
+static enum spw_status make_grid(const struct spw_key_context *context, const struct spw_spec *spec,
+                                 const struct spw_model_spec *model, struct grid *grid)
 {
     *grid = (struct grid){.points = 1};
     for (uint32_t i = 0; i < spec->search.count; i++) {
@@ -154,9 +153,8 @@ static enum spw_status check_trial(const struct exam *exam)
 
 /* ---- expansion ---- */
 
-static enum spw_status assign_point(const struct spw_key_context *context,
-                                    const struct grid *grid, uint64_t point,
-                                    struct spw_trial_spec *trial)
+static enum spw_status assign_point(const struct spw_key_context *context, const struct grid *grid,
+                                    uint64_t point, struct spw_trial_spec *trial)
 {
     struct spw_assign_target target = {&trial->train, &trial->model, &trial->seed};
     struct spw_assignment *assignments = NULL;
@@ -171,8 +169,8 @@ static enum spw_status assign_point(const struct spw_key_context *context,
         point /= count;
     }
     for (uint32_t i = 0; i < grid->axis_count; i++) {
-        SPW_TRY(spw_assign(context, assignments[i].path, grid->axes[i]->place,
-                           assignments[i].value, &target));
+        SPW_TRY(spw_assign(context, assignments[i].path, grid->axes[i]->place, assignments[i].value,
+                           &target));
     }
     trial->assignments = assignments;
     trial->assignment_count = grid->axis_count;
@@ -189,8 +187,8 @@ static enum spw_status make_trial(const struct spw_key_context *context,
     if (grid->points == 1) {
         trial->id = model->id;
     } else {
-        SPW_TRY(spw_arena_text(context->arena, context->error, &trial->id, "%s-%" PRIu64,
-                               model->id, point + 1));
+        SPW_TRY(spw_arena_text(context->arena, context->error, &trial->id, "%s-%" PRIu64, model->id,
+                               point + 1));
     }
     for (uint32_t i = 0; i < model->override_count; i++) {
         SPW_TRY(spw_assign(context, model->overrides[i].path, model->overrides[i].value,
@@ -224,8 +222,7 @@ static enum spw_status check_ids(const struct spw_key_context *context,
 static enum spw_status expand(struct spw_trials *trials, const struct spw_spec *spec,
                               struct spw_error *error)
 {
-    const struct spw_key_context context = {
-        .arena = &trials->arena, .error = error, .folder = ""};
+    const struct spw_key_context context = {.arena = &trials->arena, .error = error, .folder = ""};
     struct grid grid;
     uint64_t count = 0;
     for (uint32_t i = 0; i < spec->model_count; i++) {

@@ -1,8 +1,8 @@
 /* trials.h — the trials of a spec: models x values, in a stable order.
  *
  * Models come in the order of the file; within one, the grid of the common search block and the
- * model's own counts up with its last parameter fastest. A model with one trial gives it its id, else
- * trials are called "<model>-1", "<model>-2", ... Tested by tests/selection/test_trials.c. */
+ * model's own counts up with its last parameter fastest. A model with one trial gives it its id,
+ * else trials are called "<model>-1", "<model>-2", ... Tested by tests/selection/test_trials.c. */
 #ifndef SPW_SELECTION_TRIALS_H
 #define SPW_SELECTION_TRIALS_H
 
@@ -26,8 +26,8 @@ struct spw_trials {
     uint32_t count;
 };
 
-/* `spec` must outlive the list. SPW_ERR_USAGE with place, reason and cure if the settings of a trial
- * don't go together. The caller destroys *out. */
+/* `spec` must outlive the list. SPW_ERR_USAGE with place, reason and cure if the settings of a
+ * trial don't go together. The caller destroys *out. */
 enum spw_status spw_trials_create(const struct spw_world *world, const struct spw_spec *spec,
                                   struct spw_error *error, struct spw_trials **out);
 void spw_trials_destroy(struct spw_trials *trials);

@@ -1,7 +1,7 @@
 /* yaml.c — from the YAML library's events to our tree. Tested by tests/selection/test_yaml.c.
  *
- * The parser below keeps its own stack of open lists and maps, at most SPW_YAML_DEPTH_MAX of them, so
- * that no depth of nesting can exhaust the program's stack. */
+ * The parser below keeps its own stack of open lists and maps, at most SPW_YAML_DEPTH_MAX of them,
+ * so that no depth of nesting can exhaust the program's stack. */
 #include "selection/yaml.h"
 
 #include "base/assert.h"
@@ -233,8 +233,7 @@ static enum spw_status take_key(struct reader *reader, const yaml_event_t *event
         return refuse_event(reader, event, "a key must be a plain word, not a list or a map");
     }
     if (strcmp(node->text, "<<") == 0 && !node->quoted) {
-        return refuse_event(reader, event,
-                            "merge keys (<<) are not accepted; write the keys out");
+        return refuse_event(reader, event, "merge keys (<<) are not accepted; write the keys out");
     }
     const struct spw_yaml_node *other = spw_yaml_member(map, node->text);
     if (other != NULL) {
@@ -394,8 +393,7 @@ enum spw_status spw_yaml_parse(struct spw_arena *arena, const struct spw_yaml_so
                                struct spw_yaml_node **out)
 {
     yaml_parser_t parser;
-    struct reader reader = {
-        .arena = arena, .source = source, .error = error, .parser = &parser};
+    struct reader reader = {.arena = arena, .source = source, .error = error, .parser = &parser};
     if (count > SPW_YAML_BYTES_MAX) {
         return refuse(&reader, 1, 1, "longer than 1 MiB; is this a spec file?");
     }
@@ -414,11 +412,12 @@ enum spw_status spw_yaml_parse(struct spw_arena *arena, const struct spw_yaml_so
     return SPW_OK;
 }
 
-/* A plain scalar that no reader of YAML takes for something else or for the start of a structure. */
+/* A plain scalar that no reader of YAML takes for something else or for the start of a structure.
+ */
 static bool is_plain(const char *text)
 {
-    static const char *const words[] = {"~",   "null", "true", "false", "yes", "no",
-                                        "on",  "off",  "y",    "n",     NULL};
+    static const char *const words[] = {"~",  "null", "true", "false", "yes", "no",
+                                        "on", "off",  "y",    "n",     NULL};
     if (text[0] == '\0' || strchr("-.?:", text[0]) != NULL) {
         return false;
     }

@@ -1,9 +1,10 @@
 /* yaml.h — reads one YAML document into a small tree that keeps places and quotes.
  *
- * Hides the YAML library, which is named in yaml.c only. It gives scalars as raw text: what "1e-4" or
- * "yes" means is for the schema to say (selection/schema.h). Deliberately less than YAML: one document
- * of UTF-8, no tags, no merge keys, no duplicate keys, limits below. The library allocates for itself,
- * in proportion to the text. Tested by tests/selection/test_yaml.c and tests/fuzz/fuzz_spec.c. */
+ * Hides the YAML library, which is named in yaml.c only. It gives scalars as raw text: what "1e-4"
+ * or "yes" means is for the schema to say (selection/schema.h). Deliberately less than YAML: one
+ * document of UTF-8, no tags, no merge keys, no duplicate keys, limits below. The library allocates
+ * for itself, in proportion to the text. Tested by tests/selection/test_yaml.c and
+ * tests/fuzz/fuzz_spec.c. */
 #ifndef SPW_SELECTION_YAML_H
 #define SPW_SELECTION_YAML_H
 
@@ -17,8 +18,8 @@ enum spw_yaml_kind { SPW_YAML_SCALAR, SPW_YAML_LIST, SPW_YAML_MAP };
 
 /* Where a text came from, for messages: a file, or one word of the command line. */
 struct spw_yaml_source {
-    const char *path;       /* as the user wrote it; NULL: an override */
-    uint32_t override_index; /* from 1; 0: a flag of its own */
+    const char *path;          /* as the user wrote it; NULL: an override */
+    uint32_t override_index;   /* from 1; 0: a flag of its own */
     const char *override_text; /* "train.lr=abc" */
 };
 
@@ -43,8 +44,8 @@ struct spw_yaml_node {
     uint32_t nodes; /* in this subtree, itself included */
 };
 
-/* Parses `count` bytes; everything is allocated from `arena`, `source` is borrowed. SPW_ERR_USAGE with
- * place, reason and cure. An empty document is an error. */
+/* Parses `count` bytes; everything is allocated from `arena`, `source` is borrowed. SPW_ERR_USAGE
+ * with place, reason and cure. An empty document is an error. */
 enum spw_status spw_yaml_parse(struct spw_arena *arena, const struct spw_yaml_source *source,
                                const char *bytes, uint64_t count, struct spw_error *error,
                                struct spw_yaml_node **out);

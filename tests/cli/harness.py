@@ -46,17 +46,21 @@ class Folder:
             return file.read()
 
     def write_images(self, count):
-        """Images of 6 x 6 whose brightest quarter is their class, one of four."""
+        self.write_images_of(6, 4, count)
+
+    def write_images_of(self, side, classes, count):
+        """Square images in which a bright spot, one of four, tells the class."""
         images, labels = bytearray(), bytearray()
         for i in range(count):
-            label = i * 7 % 4
+            label = i * 7 % classes
             labels.append(label)
-            for y in range(6):
-                for x in range(6):
-                    quarter = (y >= 3) * 2 + (x >= 3)
-                    images.append(200 + i % 50 if quarter == label else (i * 13 + x * y) % 90)
+            for y in range(side):
+                for x in range(side):
+                    spot = (y >= side // 2) * 2 + (x >= side // 2)
+                    bright = spot == label % 4
+                    images.append(200 + i % 50 if bright else (i * 13 + x * y) % 90)
         with open(self.file("x.idx"), "wb") as file:
-            file.write(struct.pack(">BBBBIII", 0, 0, 8, 3, count, 6, 6) + images)
+            file.write(struct.pack(">BBBBIII", 0, 0, 8, 3, count, side, side) + images)
         with open(self.file("y.idx"), "wb") as file:
             file.write(struct.pack(">BBBBI", 0, 0, 8, 1, count) + labels)
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Every bad file of tests/bad/ goes through the real command, and each must be refused before anything
-is started: exit code 2, a message with file, place and cure, nothing on standard output, no file made.
+"""Every bad file of tests/bad/ goes through the real command, and each must be refused before
+anything is started: exit code 2, a message with file, place and cure, nothing on standard output,
+no file made.
 
-tests/bad/spec/MANIFEST names the place and the words of each message; tests/bad/data/MANIFEST the words
-of data files; for weights the message must name the file, and the boxes' own tests know the words.
+tests/bad/spec/MANIFEST names the place and the words of each message; tests/bad/data/MANIFEST the
+words of data files; for weights the message must name the file, and the boxes' own tests know the
+words.
 """
 import argparse
 import concurrent.futures

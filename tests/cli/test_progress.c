@@ -37,7 +37,8 @@ static void begin(void)
     cr_assert(spw_sweep_open(spw_world_system(), spec, &error, &sweep) == SPW_OK, "%s", error.what);
     struct spw_run_config config = spw_sweep_config(sweep);
     config.pilot = false;
-    cr_assert(spw_run_create(spw_world_system(), &config, &error, &run) == SPW_OK, "%s", error.what);
+    cr_assert(spw_run_create(spw_world_system(), &config, &error, &run) == SPW_OK, "%s",
+              error.what);
     cr_assert(spw_sweep_add(sweep, run, &error) == SPW_OK, "%s", error.what);
     cli = (struct cli){.world = spw_world_system()};
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`spillway run`: what it leaves on disk, that it can be repeated, what it shows, how it is stopped."""
+"""`spillway run`: what it leaves on disk, how it is repeated, what it shows, how it is stopped."""
 import json
 import os
 import signal

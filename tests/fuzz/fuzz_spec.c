@@ -1,6 +1,6 @@
-/* fuzz_spec.c — spec files: any text is refused with its place or read; what is read prints to a spec
- * that prints the same, and its trials can be counted. The first line, if it begins with '=', is an
- * override of the rest. */
+/* fuzz_spec.c — spec files: any text is refused with its place or read; what is read prints to a
+ * spec that prints the same, and its trials can be counted. The first line, if it begins with '=',
+ * is an override of the rest. */
 #include "base/assert.h"
 #include "base/text.h"
 #include "selection/trials.h"

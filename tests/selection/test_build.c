@@ -6,15 +6,14 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static const char layers_text[] = HEAD_TEXT
-    "models:\n"
-    "  - id: net\n"
-    "    layers:\n"
-    "      - conv2d: {out: 4, kernel: 1}\n"
-    "      - relu\n"
-    "      - dropout: {p: 0}\n"
-    "      - flatten\n"
-    "      - linear: {out: 10}\n" DATA_TEXT TRAIN_TEXT;
+static const char layers_text[] = HEAD_TEXT "models:\n"
+                                            "  - id: net\n"
+                                            "    layers:\n"
+                                            "      - conv2d: {out: 4, kernel: 1}\n"
+                                            "      - relu\n"
+                                            "      - dropout: {p: 0}\n"
+                                            "      - flatten\n"
+                                            "      - linear: {out: 10}\n" DATA_TEXT TRAIN_TEXT;
 
 Test(build, layers_are_named_by_position_as_in_sequential)
 {
@@ -55,8 +54,8 @@ Test(build, token_models_take_tokens)
         "  - {id: gpt, arch: gpt2, config: {n_positions: 4, n_embd: 8, n_layer: 1, n_head: 2}}\n"
         "  - id: chain\n"
         "    layers: [embedding: {vocabulary: 50257, width: 4}, gelu, linear: {out: 50257}]\n"
-        "data:\n  train: {path: " BAD_DATA "ok_tokens.bin, format: tokens}\n  seq_len: 4\n"
-        TRAIN_TEXT;
+        "data:\n  train: {path: " BAD_DATA
+        "ok_tokens.bin, format: tokens}\n  seq_len: 4\n" TRAIN_TEXT;
     struct spw_spec *spec = spec_of(text);
     struct spw_sweep *sweep = sweep_of(spec);
     cr_assert(sweep->graphs[0]->input_dtype == SPW_I32, "tokens");
@@ -99,8 +98,8 @@ Test(build, adamw_decays_by_default_as_torch_does)
 
 Test(build, epochs_count_short_batches)
 {
-    struct spw_spec *spec = spec_of(HEAD_TEXT MODELS_TEXT DATA_TEXT
-                                    "train: {batch: 2, epochs: 5}\n");
+    struct spw_spec *spec =
+        spec_of(HEAD_TEXT MODELS_TEXT DATA_TEXT "train: {batch: 2, epochs: 5}\n");
     struct spw_sweep *sweep = sweep_of(spec);
     cr_assert(spw_build_steps(&sweep->jobs[0]) == 10, "three items in batches of two");
     spw_sweep_close(sweep);

@@ -10,8 +10,15 @@
 
 static const struct spw_decision decisions[] = {
     {.sequence = 0, .device = 0, .job = 0, .kind = SPW_UNIT_FORWARD, .step = 1, .micro_batches = 4},
-    {.sequence = 1, .device = 1, .job = 1, .group = 3, .kind = SPW_UNIT_BACKWARD, .shard = 2,
-     .step = 1, .first_micro_batch = 4, .micro_batches = 4},
+    {.sequence = 1,
+     .device = 1,
+     .job = 1,
+     .group = 3,
+     .kind = SPW_UNIT_BACKWARD,
+     .shard = 2,
+     .step = 1,
+     .first_micro_batch = 4,
+     .micro_batches = 4},
     {.sequence = 2, .device = 2, .job = 1, .kind = SPW_UNIT_UPDATE, .shard = 7, .step = 1},
     {.sequence = 3, .device = 2, .job = 0, .kind = SPW_UNIT_REDUCE, .shard = 1, .step = 9},
     {.sequence = 4, .device = 1, .job = 0, .kind = SPW_UNIT_EVAL, .shard = 1, .step = 9},

@@ -1,5 +1,5 @@
-/* test_faults.c — reading a spec with every allocation and every file call failing once: no crash, no
- * leak, always a reason. */
+/* test_faults.c — reading a spec with every allocation and every file call failing once: no crash,
+ * no leak, always a reason. */
 #include "fixture.h"
 
 #include "selection/trials.h"

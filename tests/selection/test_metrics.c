@@ -37,8 +37,9 @@ Test(metrics, what_is_not_finite_is_null_with_a_mark)
     struct spw_lines *lines = open_lines();
     const struct spw_step_result result = {.step = 1, .loss = NAN, .grad_norm = INFINITY, .lr = 1};
     spw_metrics_step(lines, &result);
-    cr_assert(strcmp(written(lines), "{\"step\": 1, \"loss\": null, \"grad_norm\": null, \"lr\": 1, "
-                                     "\"nonfinite\": true}\n") == 0,
+    cr_assert(strcmp(written(lines),
+                     "{\"step\": 1, \"loss\": null, \"grad_norm\": null, \"lr\": 1, "
+                     "\"nonfinite\": true}\n") == 0,
               "%s", written(lines));
 }
 
@@ -48,11 +49,11 @@ Test(metrics, evaluations_report_accuracy_or_perplexity)
     const struct spw_eval_result result = {.step = 5, .loss = 0.5, .accuracy = 0.875, .rows = 8};
     spw_metrics_eval(lines, &result, false);
     spw_metrics_eval(lines, &result, true);
-    cr_assert(strcmp(written(lines),
-                     "{\"eval\": true, \"step\": 5, \"loss\": 0.5, \"accuracy\": 0.875}\n"
-                     "{\"eval\": true, \"step\": 5, \"loss\": 0.5, \"perplexity\": 1.64872127}\n") ==
-                  0,
-              "%s", written(lines));
+    cr_assert(
+        strcmp(written(lines),
+               "{\"eval\": true, \"step\": 5, \"loss\": 0.5, \"accuracy\": 0.875}\n"
+               "{\"eval\": true, \"step\": 5, \"loss\": 0.5, \"perplexity\": 1.64872127}\n") == 0,
+        "%s", written(lines));
 }
 
 Test(metrics, nine_digits_tell_any_two_floats_apart)

@@ -27,7 +27,8 @@ static void begin(void)
     struct spw_run_config config = spw_sweep_config(sweep);
     struct spw_error error = {0};
     config.pilot = false;
-    cr_assert(spw_run_create(spw_world_system(), &config, &error, &run) == SPW_OK, "%s", error.what);
+    cr_assert(spw_run_create(spw_world_system(), &config, &error, &run) == SPW_OK, "%s",
+              error.what);
     cr_assert(spw_sweep_add(sweep, run, &error) == SPW_OK, "%s", error.what);
 }
 
@@ -204,8 +205,11 @@ Test(rundir, a_run_leaves_metrics_and_weights_of_every_trial)
     struct session session = {0};
     struct spw_run_config config = spw_sweep_config(sweep);
     config.pilot = false;
-    config.events = (struct spw_run_events){.self = &session, .step = on_step, .eval = on_eval,
-                                            .state = on_state, .decision = on_decision,
+    config.events = (struct spw_run_events){.self = &session,
+                                            .step = on_step,
+                                            .eval = on_eval,
+                                            .state = on_state,
+                                            .decision = on_decision,
                                             .tick = on_tick};
     cr_assert(spw_run_create(spw_world_system(), &config, &error, &session.run) == SPW_OK, "%s",
               error.what);
@@ -213,8 +217,8 @@ Test(rundir, a_run_leaves_metrics_and_weights_of_every_trial)
     spw_temporary_path(&temporary, "run", path);
     cr_assert(spw_rundir_create(sweep, session.run, path, "/cwd", &error) == SPW_OK, "%s",
               error.what);
-    cr_assert(spw_recorder_open(&session.recorder, sweep, session.run, path, &error) == SPW_OK, "%s",
-              error.what);
+    cr_assert(spw_recorder_open(&session.recorder, sweep, session.run, path, &error) == SPW_OK,
+              "%s", error.what);
     cr_assert(spw_run_execute(session.run, &error) == SPW_OK, "%s", error.what);
     cr_assert(spw_recorder_close(&session.recorder, &error) == SPW_OK, "%s", error.what);
     for (int trial = 1; trial <= 2; trial++) {

@@ -37,9 +37,9 @@ Test(schema, numbers_are_typed_by_their_key)
 
 Test(schema, what_is_no_number_is_refused_with_its_place)
 {
-    static const char *const bad[] = {"lr: abc", "lr: 1e-4x", "lr: 1_000", "lr: 0x10", "lr: nan",
-                                      "lr: .inf", "lr: [1]",  "lr: {}",    "lr:",      "lr: ~",
-                                      "lr: \"1\"", "lr: -1",  "lr: 1e999", "lr: 1,5"};
+    static const char *const bad[] = {"lr: abc",   "lr: 1e-4x", "lr: 1_000", "lr: 0x10", "lr: nan",
+                                      "lr: .inf",  "lr: [1]",   "lr: {}",    "lr:",      "lr: ~",
+                                      "lr: \"1\"", "lr: -1",    "lr: 1e999", "lr: 1,5"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         const char *message = refusal_of(train_line(bad[i]));
         cr_assert(has(message, "dir/spec.yaml:10:"), "%s: %s", bad[i], message);
@@ -129,9 +129,9 @@ Test(schema, near_misses_and_what_is_not_served_are_told)
 {
     cr_assert(has(refusal_of(train_line("micro_bach: 2")), "did you mean micro_batch?"), "near");
     cr_assert(has(refusal_of(train_line("precision: bf16")), "not served yet"), "bf16");
-    cr_assert(has(refusal_of(SPEC_TEXT "resources: {gpus: all}\n"),
-                  "resources.gpus is not served yet"),
-              "gpus");
+    cr_assert(
+        has(refusal_of(SPEC_TEXT "resources: {gpus: all}\n"), "resources.gpus is not served yet"),
+        "gpus");
     cr_assert(has(refusal_of(SPEC_TEXT "run: {checkpoint: {every: 3}}\n"),
                   "run.checkpoint is not served yet"),
               "checkpoint");

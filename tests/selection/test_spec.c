@@ -35,7 +35,8 @@ static const char full_text[] =
     "train:\n"
     "  batch: 128\n  micro_batch: 32\n  grad_groups: 2\n  max_steps: 500\n  precision: fp32\n"
     "  lr: 1e-3\n"
-    "  optimizer: {name: adamw, betas: [0.9, 0.95], eps: 1e-7, weight_decay: 0.1, decay: matrices,\n"
+    "  optimizer: {name: adamw, betas: [0.9, 0.95], eps: 1e-7, weight_decay: 0.1, decay: "
+    "matrices,\n"
     "              grad_clip: none}\n"
     "  schedule: {name: wsd, warmup_steps: 7, decay_steps: 9, final: 0.125}\n"
     "eval: {every: 100, batches: 3}\n"
@@ -90,9 +91,12 @@ Test(spec, the_resolved_file_reads_back_as_itself)
 Test(spec, the_resolved_file_has_the_overrides)
 {
     static const char *const words[] = {
-        "train.lr=5e-4",           "models.small.init=/w.safetensors",
-        "models.1.hidden=[7]",     "search.parameters.train.lr=[1]",
-        "policy=fifo",             "train.optimizer.betas=[0.5, 0.6]",
+        "train.lr=5e-4",
+        "models.small.init=/w.safetensors",
+        "models.1.hidden=[7]",
+        "search.parameters.train.lr=[1]",
+        "policy=fifo",
+        "train.optimizer.betas=[0.5, 0.6]",
         "models.net.train.batch=64",
     };
     struct spw_spec *spec = spec_with(full_text, words, 7);
@@ -114,8 +118,7 @@ Test(spec, the_resolved_file_has_the_overrides)
 Test(spec, short_forms_open_when_a_key_is_set)
 {
     static const char *const words[] = {"policy.seed=4", "train.optimizer.momentum=0.9"};
-    struct spw_spec *spec = spec_with(
-        SPEC_TEXT "  optimizer: sgd\npolicy: random\n", words, 2);
+    struct spw_spec *spec = spec_with(SPEC_TEXT "  optimizer: sgd\npolicy: random\n", words, 2);
     cr_assert(spec->policy.name == SPW_CHOICE_RANDOM && spec->policy.seed == 4, "policy");
     cr_assert(spec->train.optimizer.name == SPW_CHOICE_SGD, "sgd");
     cr_assert(spec->train.optimizer.momentum == 0.9, "momentum");
@@ -174,9 +177,10 @@ Test(spec, flags_are_overrides_with_their_own_name)
     cr_assert(spw_spec_parse(spw_world_system(), "s.yaml", SPEC_TEXT, strlen(SPEC_TEXT), &bad,
                              &error, &spec) == SPW_ERR_USAGE,
               "refused");
-    cr_assert(strstr(error.what, "--policy lrft: policy: \"lrft\" is not known; did you mean lrtf") ==
-                  error.what,
-              "%s", error.what);
+    cr_assert(
+        strstr(error.what, "--policy lrft: policy: \"lrft\" is not known; did you mean lrtf") ==
+            error.what,
+        "%s", error.what);
 }
 
 Test(spec, a_missing_file_is_not_found)

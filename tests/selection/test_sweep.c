@@ -14,7 +14,8 @@ static struct spw_run *run_of(const struct spw_sweep *sweep)
     struct spw_run *run = NULL;
     struct spw_run_config config = spw_sweep_config(sweep);
     config.pilot = false;
-    cr_assert(spw_run_create(spw_world_system(), &config, &error, &run) == SPW_OK, "%s", error.what);
+    cr_assert(spw_run_create(spw_world_system(), &config, &error, &run) == SPW_OK, "%s",
+              error.what);
     cr_assert(spw_sweep_add(sweep, run, &error) == SPW_OK, "%s", error.what);
     return run;
 }
@@ -36,12 +37,13 @@ Test(sweep, trial_i_is_job_i)
 
 Test(sweep, costs_count_steps_evaluations_and_short_batches)
 {
-    struct spw_spec *spec = spec_of(
-        HEAD_TEXT MODELS_TEXT
-        "data:\n"
-        "  train: {path: " BAD_DATA "ok_images.idx, labels: " BAD_DATA "ok_labels.idx, format: idx}\n"
-        "  valid: {path: " BAD_DATA "ok_images.idx, labels: " BAD_DATA "ok_labels.idx, format: idx}\n"
-        "train: {batch: 2, epochs: 5}\neval: {every: 4}\n");
+    struct spw_spec *spec = spec_of(HEAD_TEXT MODELS_TEXT
+                                    "data:\n"
+                                    "  train: {path: " BAD_DATA "ok_images.idx, labels: " BAD_DATA
+                                    "ok_labels.idx, format: idx}\n"
+                                    "  valid: {path: " BAD_DATA "ok_images.idx, labels: " BAD_DATA
+                                    "ok_labels.idx, format: idx}\n"
+                                    "train: {batch: 2, epochs: 5}\neval: {every: 4}\n");
     struct spw_sweep *sweep = sweep_of(spec);
     struct spw_run *run = run_of(sweep);
     const struct spw_plan *plan = spw_job_plan(spw_run_job(run, 0));
@@ -60,14 +62,15 @@ Test(sweep, costs_count_steps_evaluations_and_short_batches)
 
 Test(sweep, what_does_not_fit_names_trial_and_bytes)
 {
-    struct spw_spec *spec = spec_of("version: 1\nmachine: host*1 mem=4KiB\n"
-                                    "models: [{id: big, arch: mlp, hidden: [512]}]\n" DATA_TEXT
-                                        TRAIN_TEXT);
+    struct spw_spec *spec =
+        spec_of("version: 1\nmachine: host*1 mem=4KiB\n"
+                "models: [{id: big, arch: mlp, hidden: [512]}]\n" DATA_TEXT TRAIN_TEXT);
     struct spw_sweep *sweep = sweep_of(spec);
     struct spw_error error = {0};
     struct spw_run *run = NULL;
     const struct spw_run_config config = spw_sweep_config(sweep);
-    cr_assert(spw_run_create(spw_world_system(), &config, &error, &run) == SPW_OK, "%s", error.what);
+    cr_assert(spw_run_create(spw_world_system(), &config, &error, &run) == SPW_OK, "%s",
+              error.what);
     cr_assert(spw_sweep_add(sweep, run, &error) == SPW_ERR_DOES_NOT_FIT, "%s", error.what);
     cr_assert(strstr(error.what, "trial big") != NULL, "%s", error.what);
     cr_assert(strstr(error.what, "bytes are missing") != NULL, "%s", error.what);
@@ -78,10 +81,9 @@ Test(sweep, what_does_not_fit_names_trial_and_bytes)
 
 Test(sweep, a_bad_file_is_named_with_its_place)
 {
-    struct spw_spec *spec = spec_of(HEAD_TEXT MODELS_TEXT
-                                    "data:\n  train: {path: " BAD_DATA
-                                    "idx_empty.idx, labels: " BAD_DATA "ok_labels.idx, format: idx}\n"
-                                        TRAIN_TEXT);
+    struct spw_spec *spec = spec_of(
+        HEAD_TEXT MODELS_TEXT "data:\n  train: {path: " BAD_DATA "idx_empty.idx, labels: " BAD_DATA
+                              "ok_labels.idx, format: idx}\n" TRAIN_TEXT);
     struct spw_error error = {0};
     struct spw_sweep *sweep = NULL;
     cr_assert(spw_sweep_open(spw_world_system(), spec, &error, &sweep) == SPW_ERR_USAGE, "refused");
@@ -101,8 +103,7 @@ Test(sweep, validation_items_must_have_the_same_shape)
     spw_temporary_write(&temporary, "x.idx", images, sizeof(images));
     spw_temporary_write(&temporary, "y.idx", one, sizeof(one));
     (void)snprintf(text, sizeof(text), "%s  valid: {path: %s, labels: %s, format: idx}\n%s",
-                   HEAD_TEXT MODELS_TEXT DATA_TEXT,
-                   spw_temporary_path(&temporary, "x.idx", path),
+                   HEAD_TEXT MODELS_TEXT DATA_TEXT, spw_temporary_path(&temporary, "x.idx", path),
                    spw_temporary_path(&temporary, "y.idx", labels), TRAIN_TEXT);
     struct spw_spec *spec = spec_of(text);
     struct spw_error error = {0};

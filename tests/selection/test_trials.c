@@ -66,8 +66,8 @@ Test(trials, the_last_parameter_counts_fastest)
         cr_assert(trial->train.lr == wanted[i].lr && trial->seed == wanted[i].seed, "%u", i);
         cr_assert(trial->model.hidden.count == wanted[i].layers, "%u", i);
         cr_assert(trial->model.hidden.values[0] == wanted[i].first, "%u", i);
-        cr_assert(trial->train.optimizer.name ==
-                      (i < 8 ? SPW_CHOICE_ADAMW : SPW_CHOICE_SGD), "%u: own optimizer", i);
+        cr_assert(trial->train.optimizer.name == (i < 8 ? SPW_CHOICE_ADAMW : SPW_CHOICE_SGD),
+                  "%u: own optimizer", i);
     }
     spw_trials_destroy(trials);
     spw_spec_destroy(spec);
@@ -94,7 +94,8 @@ Test(trials, epochs_of_a_model_replace_common_steps)
         "models:\n  - {id: a, arch: mlp, hidden: [8], train: {epochs: 4}}\n" DATA_TEXT TRAIN_TEXT;
     struct spw_spec *spec = spec_of(text);
     struct spw_trials *trials = trials_of(spec);
-    cr_assert(trials->items[0].train.epochs == 4 && trials->items[0].train.max_steps == 0, "epochs");
+    cr_assert(trials->items[0].train.epochs == 4 && trials->items[0].train.max_steps == 0,
+              "epochs");
     spw_trials_destroy(trials);
     spw_spec_destroy(spec);
 }
@@ -118,8 +119,8 @@ Test(trials, they_are_described_by_what_was_searched)
 
 Test(trials, settings_that_do_not_go_together_are_refused)
 {
-    const char *message = refusal_of_trials(
-        SPEC_TEXT "search: {parameters: {train.micro_batch: [1, 3]}}\n");
+    const char *message =
+        refusal_of_trials(SPEC_TEXT "search: {parameters: {train.micro_batch: [1, 3]}}\n");
     cr_assert(strstr(message, "trial small-2: micro_batch 3 is larger than batch 2") != NULL, "%s",
               message);
     message = refusal_of_trials(SPEC_TEXT "  optimizer: {momentum: 0.5}\n");
@@ -128,9 +129,9 @@ Test(trials, settings_that_do_not_go_together_are_refused)
 
 Test(trials, a_searched_optimizer_takes_its_own_settings)
 {
-    struct spw_spec *spec =
-        spec_of(SPEC_TEXT "  optimizer: {momentum: 0.5}\n"
-                          "search: {parameters: {train.optimizer.name: [sgd, adamw]}}\n");
+    struct spw_spec *spec = spec_of(SPEC_TEXT
+                                    "  optimizer: {momentum: 0.5}\n"
+                                    "search: {parameters: {train.optimizer.name: [sgd, adamw]}}\n");
     struct spw_trials *trials = trials_of(spec);
     cr_assert(trials->count == 2, "%u", trials->count);
     spw_trials_destroy(trials);

@@ -135,9 +135,11 @@ Test(yaml, overrides_are_named_as_typed)
 
 Test(yaml, texts_read_back_as_they_were)
 {
-    static const char *const texts[] = {"plain", "with space", "-dash", "true",  "null", "1e-4",
-                                        "",      "a: b",       "x#y",   "\"q\"", "\\",   "tab\there",
-                                        "line\nbreak", "ümlaut", "/a/b-c.d", "~", "*x", "host*2 mem=8MiB"};
+    static const char *const texts[] = {"plain",       "with space",     "-dash",    "true",
+                                        "null",        "1e-4",           "",         "a: b",
+                                        "x#y",         "\"q\"",          "\\",       "tab\there",
+                                        "line\nbreak", "ümlaut",         "/a/b-c.d", "~",
+                                        "*x",          "host*2 mem=8MiB"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct spw_text text;
         spw_text_init(&text, spw_world_system());
