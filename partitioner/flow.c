@@ -12,7 +12,7 @@
 /* No unit comes near this, and sums of a few hundred such sizes can't wrap. */
 #define BYTES_MAX (UINT64_C(1) << 50)
 #define RING_SLOTS_MAX 64
-#define ITEMS_ASKED 2048
+#define ITEMS_ASKED INT64_C(2048)
 
 bool spw_flow_gives_gradient(enum spw_op op)
 {
