@@ -46,13 +46,14 @@ static bool refuse(const struct cli_command *command, const char *what, const ch
 static bool set_progress(const struct cli_command *command, const char *value,
                          struct cli_arguments *out)
 {
-    for (uint32_t i = 0; progress_names[i] != NULL; i++) {
+    for (uint32_t i = 0; value != NULL && progress_names[i] != NULL; i++) {
         if (strcmp(progress_names[i], value) == 0) {
             out->progress = (enum cli_progress_mode)i;
             return true;
         }
     }
-    return refuse(command, "is none of auto, tty, plain, json, none", value);
+    return refuse(command, "is none of auto, tty, plain, json, none",
+                  value != NULL ? value : "--progress");
 }
 
 static bool set_flag(const struct cli_command *command, const struct flag *flag, const char *value,

@@ -210,7 +210,8 @@ static enum spw_status make_plan(const struct cli *cli, const struct spw_sweep *
                                  struct spw_text *out, struct spw_error *error)
 {
     struct spw_run *run = NULL;
-    const struct spw_run_config config = spw_sweep_config(sweep);
+    struct spw_run_config config = spw_sweep_config(sweep);
+    config.plan_only = true;
     SPW_TRY(spw_run_create(cli->world, &config, error, &run));
     enum spw_status status = SPW_OK;
     if (cli->arguments.min_memory) {

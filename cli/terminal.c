@@ -23,7 +23,7 @@ void cli_terminal_read(struct cli_terminal *terminal)
     const char *force = getenv("CLICOLOR_FORCE");
     terminal->is_tty = isatty(STDERR_FILENO) != 0 && !dumb;
     terminal->colours = terminal->is_tty && !is_set("NO_COLOR");
-    if (is_set("CLICOLOR_FORCE") && strcmp(force, "0") != 0 && !is_set("NO_COLOR")) {
+    if (force != NULL && force[0] != '\0' && strcmp(force, "0") != 0 && !is_set("NO_COLOR")) {
         terminal->colours = true;
     }
 }

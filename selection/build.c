@@ -188,7 +188,11 @@ static enum spw_status build_any(const struct build *build, struct spw_graph **o
                                  out);
         break;
     }
-    return status == SPW_OK ? SPW_OK : refuse_at(build, model->node, &inner);
+    if (status != SPW_OK) {
+        (void)refuse_at(build, model->node, &inner);
+        return status;
+    }
+    return SPW_OK;
 }
 
 /* ---- what model and data say of each other ---- */
@@ -265,6 +269,7 @@ enum spw_status spw_build_graph(const struct spw_world *world, const struct spw_
     SPW_TRY(check_kind(&build));
     SPW_TRY(check_steps(&build));
     SPW_TRY(build_any(&build, &graph));
+    SPW_ASSERT(graph != NULL);
     enum spw_status status = check_classes(&build, graph);
     if (status == SPW_OK && trial->model.init != NULL) {
         struct spw_error inner = {0};

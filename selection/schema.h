@@ -105,10 +105,12 @@ enum spw_status spw_key_refuse_unknown(const struct spw_key_context *context,
                                        const struct spw_key *table, const char *path,
                                        const struct spw_yaml_node *key);
 
-/* "FILE:LINE:COLUMN: PATH: WHY" at `node`: SPW_ERR_USAGE. */
-enum spw_status spw_key_refuse(const struct spw_key_context *context,
-                               const struct spw_yaml_node *node, const char *path,
-                               const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Records "FILE:LINE:COLUMN: PATH: WHY" at `node`. */
+void spw_key_refusal(const struct spw_key_context *context, const struct spw_yaml_node *node,
+                     const char *path, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The same as a status, SPW_ERR_USAGE. */
+#define SPW_KEY_REFUSE(context, ...) (spw_key_refusal((context), __VA_ARGS__), SPW_ERR_USAGE)
 
 /* Appends the value as the file has it; paths get `directory` before them unless they are absolute.
  */

@@ -141,22 +141,21 @@ const char *spw_key_type_text(const struct spw_key *key, char out[256])
     return out;
 }
 
-enum spw_status spw_key_refuse(const struct spw_key_context *context,
-                               const struct spw_yaml_node *node, const char *path,
-                               const char *format, ...)
+void spw_key_refusal(const struct spw_key_context *context, const struct spw_yaml_node *node,
+                     const char *path, const char *format, ...)
 {
     char place[320], why[512];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(why, sizeof(why), format, arguments);
     va_end(arguments);
-    return SPW_FAIL(context->error, SPW_ERR_USAGE, "%s: %s: %s", spw_yaml_place(node, place), path,
-                    why);
+    (void)SPW_FAIL(context->error, SPW_ERR_USAGE, "%s: %s: %s", spw_yaml_place(node, place), path,
+                   why);
 }
 
 static enum spw_status refuse(const struct setting *setting, const char *why)
 {
-    return spw_key_refuse(setting->context, setting->node, setting->path, "%s", why);
+    return SPW_KEY_REFUSE(setting->context, setting->node, setting->path, "%s", why);
 }
 
 static enum spw_status refuse_type(const struct setting *setting)

@@ -52,11 +52,11 @@ static enum spw_status check_set(const struct spw_key_context *context, const st
     const struct spw_yaml_node *node = spw_spec_find(spec, path);
     const bool is_text = set->format == SPW_DATA_TOKENS || set->format == SPW_DATA_TEXT;
     if (!is_text && set->labels == NULL) {
-        return spw_key_refuse(context, node, path,
+        return SPW_KEY_REFUSE(context, node, path,
                               "labels is missing; idx and npy need a labels file");
     }
     if (is_text && set->labels != NULL) {
-        return spw_key_refuse(context, node, path,
+        return SPW_KEY_REFUSE(context, node, path,
                               "tokens and text have no labels; a token's target is the next one");
     }
     return SPW_OK;
@@ -74,17 +74,17 @@ static enum spw_status check_data(const struct spw_key_context *context,
         const bool valid_is_text = data->valid.format == SPW_DATA_TOKENS ||
                                    data->valid.format == SPW_DATA_TEXT;
         if (valid_is_text != is_text) {
-            return spw_key_refuse(context, spw_spec_find(spec, "data.valid.format"),
+            return SPW_KEY_REFUSE(context, spw_spec_find(spec, "data.valid.format"),
                                   "data.valid.format",
                                   "one set is text and the other is not; both must be of one kind");
         }
     }
     if (is_text && data->seq_len == 0) {
-        return spw_key_refuse(context, spw_spec_find(spec, "data"), "data",
+        return SPW_KEY_REFUSE(context, spw_spec_find(spec, "data"), "data",
                               "seq_len is missing; tokens and text need it, such as seq_len: 256");
     }
     if (!is_text && data->seq_len != 0) {
-        return spw_key_refuse(context, spw_spec_find(spec, "data.seq_len"), "data.seq_len",
+        return SPW_KEY_REFUSE(context, spw_spec_find(spec, "data.seq_len"), "data.seq_len",
                               "only tokens and text have sequences; leave it out");
     }
     return SPW_OK;
@@ -104,7 +104,7 @@ static enum spw_status check_train(const struct spw_key_context *context, struct
 {
     struct spw_train_spec *train = &spec->train;
     if (train->max_steps != 0 && train->epochs != 0) {
-        return spw_key_refuse(context, spw_spec_find(spec, "train.epochs"), "train",
+        return SPW_KEY_REFUSE(context, spw_spec_find(spec, "train.epochs"), "train",
                               "both max_steps and epochs are given; keep one");
     }
     if (train->max_steps == 0 && train->epochs == 0) {
@@ -113,7 +113,7 @@ static enum spw_status check_train(const struct spw_key_context *context, struct
     const struct spw_schedule_spec *schedule = &train->schedule;
     if (schedule->decay_steps != 0 && schedule->name != 3 &&
         !is_searched(spec, "train.schedule.name")) {
-        return spw_key_refuse(context, spw_spec_find(spec, "train.schedule.decay_steps"),
+        return SPW_KEY_REFUSE(context, spw_spec_find(spec, "train.schedule.decay_steps"),
                               "train.schedule.decay_steps",
                               "only wsd has a decay of its own; leave it out, or name: wsd");
     }
@@ -125,16 +125,16 @@ static enum spw_status check_policy(const struct spw_key_context *context,
 {
     const struct spw_policy_spec *policy = &spec->policy;
     if (policy->name == SPW_CHOICE_REPLAY && policy->decisions == NULL) {
-        return spw_key_refuse(
+        return SPW_KEY_REFUSE(
             context, spw_spec_find(spec, "policy"), "policy",
             "replay needs a log: {name: replay, decisions: runs/x/decisions.log}");
     }
     if (policy->name != SPW_CHOICE_REPLAY && policy->decisions != NULL) {
-        return spw_key_refuse(context, spw_spec_find(spec, "policy.decisions"), "policy.decisions",
+        return SPW_KEY_REFUSE(context, spw_spec_find(spec, "policy.decisions"), "policy.decisions",
                               "belongs to name: replay; leave it out");
     }
     if (policy->name != SPW_CHOICE_RANDOM && policy->seed != 0) {
-        return spw_key_refuse(context, spw_spec_find(spec, "policy.seed"), "policy.seed",
+        return SPW_KEY_REFUSE(context, spw_spec_find(spec, "policy.seed"), "policy.seed",
                               "belongs to name: random; leave it out");
     }
     return SPW_OK;
@@ -177,7 +177,10 @@ static enum spw_status name_from_path(struct spw_spec *spec, struct spw_error *e
         const bool good = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
                           (letter >= '0' && letter <= '9') || letter == '_' ||
                           (letter == '-' && length > 0);
-        name[length] = good ? letter : '_';
+        name[length] = '_';
+        if (good) {
+            name[length] = letter;
+        }
     }
     name[length] = '\0';
     return spw_arena_text(&spec->arena, error, &spec->name, "%s", length > 0 ? name : "run");
@@ -236,7 +239,7 @@ static enum spw_status check_version(const struct spw_key_context *context,
 {
     const struct spw_yaml_node *version = spw_yaml_member(root, "version");
     if (version != NULL && version->kind == SPW_YAML_SCALAR && strcmp(version->text, "1") != 0) {
-        return spw_key_refuse(context, version, "version",
+        return SPW_KEY_REFUSE(context, version, "version",
                               "this program reads version 1, the file says \"%.40s\"",
                               version->text);
     }
@@ -274,7 +277,7 @@ static enum spw_status read_spec(struct spw_spec *spec, const char *bytes, uint6
     source->path = spec->path;
     SPW_TRY(spw_yaml_parse(arena, source, bytes, count, error, &spec->root));
     if (spec->root->kind != SPW_YAML_MAP) {
-        return spw_key_refuse(&context, spec->root, "the file",
+        return SPW_KEY_REFUSE(&context, spec->root, "the file",
                               "it must be a map of keys: version, models, data, train, ...");
     }
     SPW_TRY(apply_changes(&context, changes, &spec->root));

@@ -141,16 +141,16 @@ static enum spw_status refuse_kind(const struct spw_key_context *context, const 
     names[count] = NULL;
     for (const struct spw_unserved *layer = unserved_layers; layer->word != NULL; layer++) {
         if (strcmp(layer->word, plain) == 0) {
-            return spw_key_refuse(context, node, path, "%.60s is not served yet; %s", name,
+            return SPW_KEY_REFUSE(context, node, path, "%.60s is not served yet; %s", name,
                                   layer->cure);
         }
     }
     const char *nearest = spw_nearest_name(plain, names);
     if (nearest != NULL) {
-        return spw_key_refuse(context, node, path, "no layer is called \"%.60s\"; did you mean %s?",
+        return SPW_KEY_REFUSE(context, node, path, "no layer is called \"%.60s\"; did you mean %s?",
                               name, nearest);
     }
-    return spw_key_refuse(context, node, path, "no layer is called \"%.60s\"; there are %s", name,
+    return SPW_KEY_REFUSE(context, node, path, "no layer is called \"%.60s\"; there are %s", name,
                           list);
 }
 
@@ -169,7 +169,7 @@ static enum spw_status read_settings(const struct spw_key_context *context,
     if (settings != NULL && settings->kind != SPW_YAML_MAP) {
         char what[96];
         const char *first = kind->keys[0].name;
-        return spw_key_refuse(context, settings, full, "%s is no map of settings; write %s: {%s%s}",
+        return SPW_KEY_REFUSE(context, settings, full, "%s is no map of settings; write %s: {%s%s}",
                               spw_yaml_describe(settings, what), kind->name,
                               first != NULL ? first : "", first != NULL ? ": ..." : "");
     }
@@ -186,7 +186,7 @@ static enum spw_status read_layer(const struct spw_key_context *context, const c
     const char *name = node->text;
     const struct spw_yaml_node *settings = NULL;
     if (node->kind == SPW_YAML_LIST || (node->kind == SPW_YAML_MAP && node->count != 1)) {
-        return spw_key_refuse(
+        return SPW_KEY_REFUSE(
             context, node, path,
             "a layer is a name or one `name: {settings}`; begin each layer with -");
     }
@@ -210,10 +210,10 @@ enum spw_status spw_layers_read(const struct spw_key_context *context,
     char path[160];
     (void)snprintf(path, sizeof(path), "models.%s.layers", model->id);
     if (layers->kind != SPW_YAML_LIST || layers->count == 0) {
-        return spw_key_refuse(context, layers, path, "must be a list with at least one layer");
+        return SPW_KEY_REFUSE(context, layers, path, "must be a list with at least one layer");
     }
     if (layers->count > LAYERS_MAX) {
-        return spw_key_refuse(context, layers, path, "more than %d layers; shorten it", LAYERS_MAX);
+        return SPW_KEY_REFUSE(context, layers, path, "more than %d layers; shorten it", LAYERS_MAX);
     }
     SPW_TRY(spw_arena_take(context->arena, layers->count, sizeof(*model->layers), context->error,
                            &model->layers));

@@ -36,7 +36,7 @@ static enum spw_status collect(const struct collection *collection, const struct
                                const char *path, const struct spw_yaml_node *map)
 {
     if (map->kind != SPW_YAML_MAP) {
-        return spw_key_refuse(collection->context, map, path, "must be a map of keys of train");
+        return SPW_KEY_REFUSE(collection->context, map, path, "must be a map of keys of train");
     }
     for (const struct spw_yaml_entry *entry = map->entries; entry != NULL; entry = entry->next) {
         const struct spw_key *key = spw_key_find(table, entry->key->text, strlen(entry->key->text));
@@ -71,7 +71,7 @@ static enum spw_status read_train(const struct spw_key_context *context,
     if (model->train_node->kind == SPW_YAML_MAP &&
         spw_yaml_member(model->train_node, "max_steps") != NULL &&
         spw_yaml_member(model->train_node, "epochs") != NULL) {
-        return spw_key_refuse(context, model->train_node, "train",
+        return SPW_KEY_REFUSE(context, model->train_node, "train",
                               "both max_steps and epochs are given; keep one");
     }
     return SPW_OK;
@@ -85,7 +85,7 @@ static enum spw_status find_source(const struct spw_key_context *context, const 
     const bool arch = spw_yaml_member(node, "arch") != NULL;
     const bool from = spw_yaml_member(node, "from") != NULL;
     if (layers + arch + from != 1) {
-        return spw_key_refuse(context, node, path, "%s of layers, arch and from; give exactly one",
+        return SPW_KEY_REFUSE(context, node, path, "%s of layers, arch and from; give exactly one",
                               layers + arch + from == 0 ? "has none" : "has more than one");
     }
     *out = layers ? SPW_MODEL_LAYERS : from ? SPW_MODEL_FROM : SPW_MODEL_MLP;
@@ -108,7 +108,7 @@ static enum spw_status check_source_path(const struct spw_key_context *context, 
         return SPW_OK;
     }
     if (strncmp(from->text, "hf:", 3) == 0 || strncmp(from->text, "config:", 7) == 0) {
-        return spw_key_refuse(context, from, path,
+        return SPW_KEY_REFUSE(context, from, path,
                               "from: %.*s... is not served yet; give the path of a folder with "
                               "config.json and *.safetensors",
                               (int)strcspn(from->text, ":") + 1, from->text);
@@ -123,7 +123,7 @@ static enum spw_status read_model(const struct spw_key_context *context, struct 
     char path[100];
     (void)snprintf(path, sizeof(path), "models.%u", index);
     if (node->kind != SPW_YAML_MAP) {
-        return spw_key_refuse(context, node, path,
+        return SPW_KEY_REFUSE(context, node, path,
                               "must be a map such as {id: a, arch: mlp, hidden: [64]}");
     }
     const struct spw_yaml_node *id = spw_yaml_member(node, "id");
@@ -154,11 +154,11 @@ enum spw_status spw_models_read(const struct spw_key_context *context, struct sp
                                 const struct spw_yaml_node *models)
 {
     if (models->kind != SPW_YAML_LIST || models->count == 0) {
-        return spw_key_refuse(context, models, "models",
+        return SPW_KEY_REFUSE(context, models, "models",
                               "must be a list with at least one model; begin each with -");
     }
     if (models->count > MODELS_MAX) {
-        return spw_key_refuse(context, models, "models", "more than %d models; split the file",
+        return SPW_KEY_REFUSE(context, models, "models", "more than %d models; split the file",
                               MODELS_MAX);
     }
     SPW_TRY(spw_arena_take(context->arena, models->count, sizeof(*spec->models), context->error,
@@ -170,7 +170,7 @@ enum spw_status spw_models_read(const struct spw_key_context *context, struct sp
         SPW_TRY(read_model(context, spec, index, entry->value));
         for (uint32_t other = 0; other < index; other++) {
             if (strcmp(spec->models[other].id, spec->models[index].id) == 0) {
-                return spw_key_refuse(context, spw_yaml_member(entry->value, "id"), "models",
+                return SPW_KEY_REFUSE(context, spw_yaml_member(entry->value, "id"), "models",
                                       "two models are called %s; give each its own id",
                                       spec->models[index].id);
             }

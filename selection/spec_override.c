@@ -48,7 +48,7 @@ static enum spw_status open_short(const struct edit *edit, const char *name,
     struct spw_arena *arena = edit->context->arena;
     struct spw_error *error = edit->context->error;
     if (!has_short_form(name)) {
-        return spw_key_refuse(edit->context, edit->at, name, "is a value and has no keys");
+        return SPW_KEY_REFUSE(edit->context, edit->at, name, "is a value and has no keys");
     }
     struct spw_yaml_node *map = NULL, *key = NULL;
     SPW_TRY(spw_yaml_make(arena, *node, SPW_YAML_MAP, NULL, error, &map));
@@ -76,7 +76,7 @@ static enum spw_status find_item(const struct edit *edit, struct spw_yaml_node *
             return SPW_OK;
         }
     }
-    return spw_key_refuse(edit->context, edit->at, name,
+    return SPW_KEY_REFUSE(edit->context, edit->at, name,
                           "no entry has this id; give an id of the file or a position from 0");
 }
 
@@ -115,7 +115,7 @@ static enum spw_status set_at(const struct edit *edit, const char *path, const c
     char name[KEY_BYTES_MAX + 1];
     (void)snprintf(name, sizeof(name), "%.*s", (int)length, path);
     if (length == 0) {
-        return spw_key_refuse(edit->context, edit->at, "key", "an empty step in its path");
+        return SPW_KEY_REFUSE(edit->context, edit->at, "key", "an empty step in its path");
     }
     struct spw_yaml_entry *entry = NULL;
     if ((*node)->kind == SPW_YAML_LIST) {
@@ -142,12 +142,12 @@ enum spw_status spw_override_apply(const struct spw_key_context *context,
     const struct spw_yaml_node at = {.source = source, .line = 1, .column = 1};
     const char *equals = strchr(word, '=');
     if (equals == NULL || equals == word || equals - word > KEY_BYTES_MAX) {
-        return spw_key_refuse(context, &at, "override",
+        return SPW_KEY_REFUSE(context, &at, "override",
                               "write key=value, such as train.lr=1e-4; the key has up to 200 "
                               "characters");
     }
     if (equals[1] == '\0') {
-        return spw_key_refuse(context, &at, "override", "nothing stands after =; give a value");
+        return SPW_KEY_REFUSE(context, &at, "override", "nothing stands after =; give a value");
     }
     char path[KEY_BYTES_MAX + 1];
     (void)snprintf(path, sizeof(path), "%.*s", (int)(equals - word), word);

@@ -19,17 +19,17 @@ static enum spw_status read_parameter(const struct spw_key_context *context, con
 {
     const struct spw_yaml_node *values = entry->value;
     if (values->kind == SPW_YAML_MAP) {
-        return spw_key_refuse(
+        return SPW_KEY_REFUSE(
             context, values, path,
             "ranges and conditions (min, max, log, when) are not served yet; list "
             "the values: [1e-3, 3e-4]");
     }
     if (values->kind != SPW_YAML_LIST || values->count == 0) {
-        return spw_key_refuse(context, values, path,
+        return SPW_KEY_REFUSE(context, values, path,
                               "must be a list of one value or more: [1e-3, 3e-4]");
     }
     if (values->count > VALUES_MAX) {
-        return spw_key_refuse(context, values, path, "more than %d values", VALUES_MAX);
+        return SPW_KEY_REFUSE(context, values, path, "more than %d values", VALUES_MAX);
     }
     *out = (struct spw_search_parameter){
         .path = entry->key->text, .place = entry->key, .values = values};
@@ -42,7 +42,7 @@ enum spw_status spw_search_read(const struct spw_key_context *context, const cha
     SPW_TRY(spw_table_defaults(context, spw_search_keys, search));
     if (node->kind == SPW_YAML_MAP && node->count > 0 &&
         strchr(node->entries->key->text, '.') != NULL) {
-        return spw_key_refuse(context, node->entries->key, path,
+        return SPW_KEY_REFUSE(context, node->entries->key, path,
                               "put %.60s under parameters: {method: grid, parameters: {...}}",
                               node->entries->key->text);
     }
@@ -51,11 +51,11 @@ enum spw_status spw_search_read(const struct spw_key_context *context, const cha
     char full[200];
     (void)snprintf(full, sizeof(full), "%.120s.parameters", path);
     if (parameters->kind != SPW_YAML_MAP || parameters->count == 0) {
-        return spw_key_refuse(context, parameters, full,
+        return SPW_KEY_REFUSE(context, parameters, full,
                               "must be a map of lists, such as {train.lr: [1e-3, 3e-4]}");
     }
     if (parameters->count > PARAMETERS_MAX) {
-        return spw_key_refuse(context, parameters, full, "more than %d parameters", PARAMETERS_MAX);
+        return SPW_KEY_REFUSE(context, parameters, full, "more than %d parameters", PARAMETERS_MAX);
     }
     SPW_TRY(spw_arena_take(context->arena, parameters->count, sizeof(*search->parameters),
                            context->error, &search->parameters));
@@ -76,7 +76,7 @@ static enum spw_status assign_train(const struct spw_key_context *context, const
     size_t offset = 0;
     const struct spw_key *key = spw_key_walk(spw_train_keys, path + strlen("train."), &offset);
     if (key == NULL) {
-        return spw_key_refuse(context, place, path, "train has no such single key; %s",
+        return SPW_KEY_REFUSE(context, place, path, "train has no such single key; %s",
                               how_to_search);
     }
     SPW_TRY(spw_key_set(context, key, path, value, (char *)train + offset - key->offset));
@@ -107,11 +107,11 @@ static enum spw_status assign_model(const struct spw_key_context *context, const
     size_t offset = 0;
     const struct spw_key *key = spw_key_walk(spw_model_keys, path, &offset);
     if (key == NULL || is_fixed(path)) {
-        return spw_key_refuse(context, place, path, "can't be searched; %s", how_to_search);
+        return SPW_KEY_REFUSE(context, place, path, "can't be searched; %s", how_to_search);
     }
     const struct spw_key *top = spw_key_find(spw_model_keys, path, strcspn(path, "."));
     if (top->scope != 0 && (top->scope & (1u << model->source)) == 0) {
-        return spw_key_refuse(context, place, path,
+        return SPW_KEY_REFUSE(context, place, path,
                               "model %s has no such key; put it into the search of the models that "
                               "have it",
                               model->id);

@@ -63,7 +63,7 @@ static enum spw_status open_data(struct spw_sweep *sweep, struct spw_error *erro
 static enum spw_status build_jobs(struct spw_sweep *sweep, struct spw_error *error)
 {
     const uint32_t count = sweep->trials->count;
-    SPW_TRY(spw_allocate(sweep->world, count, sizeof(*sweep->graphs), "the graphs", error,
+    SPW_TRY(spw_allocate(sweep->world, count, sizeof(struct spw_graph *), "the graphs", error,
                          &sweep->graphs));
     SPW_TRY(
         spw_allocate(sweep->world, count, sizeof(*sweep->jobs), "the jobs", error, &sweep->jobs));

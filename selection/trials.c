@@ -46,7 +46,7 @@ static enum spw_status make_grid(const struct spw_key_context *context, const st
     for (uint32_t i = 0; i < grid->axis_count; i++) {
         grid->points *= grid->axes[i]->values->count;
         if (grid->points > SPW_TRIALS_MAX) {
-            return spw_key_refuse(context, grid->axes[i]->place, "search",
+            return SPW_KEY_REFUSE(context, grid->axes[i]->place, "search",
                                   "more than %d trials; list fewer values", SPW_TRIALS_MAX);
         }
     }
@@ -67,7 +67,7 @@ static enum spw_status refuse(const struct exam *exam, const char *path, const c
 {
     char name[80];
     (void)snprintf(name, sizeof(name), "trial %.70s", exam->trial->id);
-    return spw_key_refuse(exam->context, spw_spec_find_for(exam->spec, &exam->trial->model, path),
+    return SPW_KEY_REFUSE(exam->context, spw_spec_find_for(exam->spec, &exam->trial->model, path),
                           name, "%s", why);
 }
 
@@ -76,7 +76,7 @@ static enum spw_status refuse_model(const struct exam *exam, const char *why)
 {
     char name[80];
     (void)snprintf(name, sizeof(name), "trial %.70s", exam->trial->id);
-    return spw_key_refuse(exam->context, exam->trial->model.node, name, "%s", why);
+    return SPW_KEY_REFUSE(exam->context, exam->trial->model.node, name, "%s", why);
 }
 
 static enum spw_status check_batches(const struct exam *exam)
@@ -208,7 +208,7 @@ static enum spw_status check_ids(const struct spw_key_context *context,
     for (uint32_t i = 0; i < trials->count; i++) {
         for (uint32_t j = 0; j < i; j++) {
             if (strcmp(trials->items[i].id, trials->items[j].id) == 0) {
-                return spw_key_refuse(context, trials->items[i].model.node, "models",
+                return SPW_KEY_REFUSE(context, trials->items[i].model.node, "models",
                                       "trials of models %s and %s would both be called %s; "
                                       "change one id",
                                       trials->items[j].model.id, trials->items[i].model.id,
@@ -229,7 +229,7 @@ static enum spw_status expand(struct spw_trials *trials, const struct spw_spec *
         SPW_TRY(make_grid(&context, spec, &spec->models[i], &grid));
         count += grid.points;
         if (count > SPW_TRIALS_MAX) {
-            return spw_key_refuse(&context, spec->models[i].node, "models",
+            return SPW_KEY_REFUSE(&context, spec->models[i].node, "models",
                                   "more than %d trials; split the file", SPW_TRIALS_MAX);
         }
     }

@@ -332,6 +332,7 @@ static void close_container(struct reader *reader)
 {
     reader->depth--;
     struct spw_yaml_node *node = reader->open[reader->depth];
+    SPW_ASSERT(node != NULL);
     node->nodes = reader->nodes - node->nodes;
 }
 

@@ -27,6 +27,7 @@ static struct cli cli;
 static struct cli_progress *progress;
 static char *shown;
 static size_t shown_bytes;
+static FILE *stream;
 
 static void begin(void)
 {
@@ -46,6 +47,9 @@ static void begin(void)
 static void end(void)
 {
     cli_progress_destroy(progress);
+    if (stream != NULL) {
+        (void)fclose(stream);
+    }
     spw_run_destroy(run);
     spw_sweep_close(sweep);
     spw_spec_destroy(spec);
@@ -59,7 +63,7 @@ static void show_as(enum cli_progress_mode mode)
     struct spw_error error = {0};
     cli.arguments.progress = mode;
     cr_assert(cli_progress_create(&cli, sweep, run, &error, &progress) == SPW_OK, "%s", error.what);
-    progress->out = open_memstream(&shown, &shown_bytes);
+    progress->out = stream = open_memstream(&shown, &shown_bytes);
 }
 
 Test(progress, clocks_and_counts_are_short)

@@ -86,19 +86,20 @@ Test(yaml, limits_are_exact)
     cr_assert(strstr(refusal(text, 66), "a.yaml:1:33: nested deeper than 32") != NULL, "%s",
               error.what);
 
-    char *many = malloc(30000);
-    strcpy(many, "[");
-    for (int i = 0; i < 9999; i++) {
-        strcat(many + 2 * i, "1,");
+    struct spw_text many;
+    spw_text_init(&many, spw_world_system());
+    spw_text_add(&many, "[");
+    for (uint32_t i = 0; i + 1 < SPW_YAML_NODES_MAX; i++) {
+        spw_text_add(&many, "1,");
     }
-    strcat(many, "]");
-    const struct spw_yaml_node *root = parse(many);
+    spw_text_add(&many, "]");
+    const struct spw_yaml_node *root = parse(many.data);
     cr_assert(root->nodes == SPW_YAML_NODES_MAX, "%u nodes", root->nodes);
-    many[strlen(many) - 1] = '\0';
-    strcat(many, "1]");
-    cr_assert(strstr(refusal(many, strlen(many)), "more than 10000 values") != NULL, "%s",
+    many.data[many.bytes - 1] = ' ';
+    spw_text_add(&many, "1]");
+    cr_assert(strstr(refusal(many.data, many.bytes), "more than 10000 values") != NULL, "%s",
               error.what);
-    free(many);
+    spw_text_deinit(&many);
 }
 
 Test(yaml, files_over_a_mebibyte_are_refused)
