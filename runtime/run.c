@@ -3,65 +3,14 @@
 #include "runtime/schedule/executor.h"
 
 #include "base/assert.h"
+#include "base/checked.h"
 #include "runtime/device/topology.h"
 #include <stdio.h>
 #include <string.h>
 
 static const uint64_t HOST_LINK_BYTES_PER_S = 8000000000; /* of one copying core, estimate */
-static const uint64_t HOST_FLOPS_PER_S = 80000000000;     /* of one core, estimate */
 
 /* ---- opening ---- */
-
-static bool choose_cpus(const struct spw_run *run, uint32_t index, int *cpus);
-
-static enum spw_status open_device(struct spw_run *run, uint32_t index, uint64_t region_bytes,
-                                   struct spw_error *error)
-{
-    struct spw_place *place = &run->places[index];
-    const bool is_cores = index == run->device_count;
-    const struct spw_machine *machine = &run->config.machine;
-    int cpus[SPW_CPUS_MAX + 1];
-    const struct spw_device_config config = {
-        .index = index,
-        .cpus = choose_cpus(run, index, cpus) ? cpus : NULL,
-        .region_bytes = region_bytes,
-        .link_bytes_per_s = machine->link_bytes_per_s,
-        .threads = is_cores ? 1 : machine->threads,
-        .pace_model = machine->pace_model && !is_cores,
-        .reference_kernels = run->config.reference_kernels,
-        .home = run->home,
-        .is_cores = is_cores,
-    };
-    place->index = index;
-    place->is_cores = is_cores;
-    const struct spw_backend *backend = run->config.backend != NULL ? run->config.backend
-                                                                    : &spw_backend_host;
-    SPW_TRY(backend->open(run->world, &config, run->gate, error, &place->device));
-    (void)snprintf(place->stats.name, sizeof place->stats.name, "%s", place->device->name);
-    place->stats.region_bytes = is_cores ? 0 : region_bytes;
-    for (int queue = 0; queue < SPW_QUEUE_COUNT; queue++) {
-        SPW_TRY(spw_allocate(run->world, COMMAND_RING, sizeof *place->ring[queue],
-                             "the executor's command table", error, &place->ring[queue]));
-    }
-    return is_cores ? SPW_OK
-                    : spw_residency_init(&place->residency, run->world, place->device, index,
-                                         run->config.poison, error);
-}
-
-static enum spw_status set_sizes(struct spw_run *run, struct spw_error *error)
-{
-    if (run->config.machine.mem_bytes == 0) {
-        run->config.machine.mem_bytes = SPW_MACHINE_HOST_MEM_BYTES;
-    }
-    SPW_TRY(spw_topology_read(&run->topology, error));
-    if (run->config.host_bytes == 0) {
-        const uint64_t regions = run->config.machine.mem_bytes * run->device_count;
-        const uint64_t free_bytes =
-            run->topology.free_bytes > regions ? run->topology.free_bytes - regions : 0;
-        run->config.host_bytes = free_bytes / 5 * 4 / 4096 * 4096;
-    }
-    return SPW_OK;
-}
 
 /* CPUs of one device's compute lane, as spw_thread_start() takes them, where binding pays: on
  * machines with several NUMA nodes and a CPU for each thread. False: leave it to the system. */
@@ -79,18 +28,100 @@ static bool choose_cpus(const struct spw_run *run, uint32_t index, int *cpus)
     return true;
 }
 
+static const struct spw_backend *backend_of(const struct spw_run *run)
+{
+    return run->config.backend != NULL ? run->config.backend : &spw_backend_host;
+}
+
+static struct spw_device_config device_config(const struct spw_run *run, uint32_t index)
+{
+    const bool is_cores = index == run->device_count;
+    const struct spw_machine *machine = &run->config.machine;
+    return (struct spw_device_config){
+        .index = index,
+        .region_bytes = is_cores ? run->config.host_bytes : machine->mem_bytes,
+        .link_bytes_per_s = machine->link_bytes_per_s,
+        .threads = is_cores ? 1 : machine->threads,
+        .pace_model = machine->pace_model && !is_cores,
+        .reference_kernels = run->config.reference_kernels,
+        .home = run->home,
+        .is_cores = is_cores,
+    };
+}
+
+static enum spw_status open_device(struct spw_run *run, uint32_t index, struct spw_error *error)
+{
+    struct spw_place *place = &run->places[index];
+    const bool is_cores = index == run->device_count;
+    int cpus[SPW_CPUS_MAX + 1];
+    struct spw_device_config config = device_config(run, index);
+    config.cpus = choose_cpus(run, index, cpus) ? cpus : NULL;
+    place->index = index;
+    place->is_cores = is_cores;
+    SPW_TRY(backend_of(run)->open(run->world, &config, run->gate, error, &place->device));
+    (void)snprintf(place->stats.name, sizeof place->stats.name, "%s", place->device->name);
+    place->stats.region_bytes = is_cores ? 0 : config.region_bytes;
+    for (int queue = 0; queue < SPW_QUEUE_COUNT; queue++) {
+        SPW_TRY(spw_allocate(run->world, COMMAND_RING, sizeof *place->ring[queue],
+                             "the executor's command table", error, &place->ring[queue]));
+    }
+    return is_cores ? SPW_OK
+                    : spw_residency_init(&place->residency, run->world, place->device, index,
+                                         run->config.poison, error);
+}
+
+static enum spw_status set_sizes(struct spw_run *run, struct spw_error *error)
+{
+    if (run->config.machine.mem_bytes == 0) {
+        run->config.machine.mem_bytes = SPW_MACHINE_HOST_MEM_BYTES;
+    }
+    SPW_TRY(spw_topology_read(&run->topology, error));
+    const struct spw_device_config config = device_config(run, 0);
+    backend_of(run)->describe(&config, &run->caps);
+    uint64_t regions;
+    const bool fits =
+        spw_checked_multiply(run->config.machine.mem_bytes, run->device_count, &regions) &&
+        regions <= run->topology.free_bytes;
+    if (!fits && run->config.plan_only) {
+        /* Plans may be for a larger machine than this; its host memory is not known. */
+        run->config.host_bytes = run->config.host_bytes != 0 ? run->config.host_bytes : INT64_MAX;
+        return SPW_OK;
+    }
+    if (!fits) {
+        return SPW_FAIL(
+            error, SPW_ERR_DOES_NOT_FIT,
+            "%u host devices of %llu bytes each need more than the %llu bytes of memory "
+            "that are free here; lower mem or the number of devices",
+            run->device_count, (unsigned long long)run->config.machine.mem_bytes,
+            (unsigned long long)run->topology.free_bytes);
+    }
+    if (run->config.host_bytes == 0) {
+        run->config.host_bytes = (run->topology.free_bytes - regions) / 5 * 4 / 4096 * 4096;
+    }
+    return SPW_OK;
+}
+
 static enum spw_status open_run(struct spw_run *run, struct spw_error *error)
 {
-    SPW_TRY(set_sizes(run, error));
+    const struct spw_device_config config = device_config(run, 0);
+    backend_of(run)->describe(&config, &run->caps);
+    if (run->config.plan_only) {
+        return SPW_OK;
+    }
     SPW_TRY(spw_gate_create(run->world, error, &run->gate));
     SPW_TRY(spw_home_create(run->world, run->config.host_bytes, run->config.guarded_homes, error,
                             &run->home));
     SPW_TRY(spw_allocate(run->world, run->device_count + 1, sizeof *run->places, "the devices",
                          error, &run->places));
     for (uint32_t i = 0; i < run->device_count; i++) {
-        SPW_TRY(open_device(run, i, run->config.machine.mem_bytes, error));
+        SPW_TRY(open_device(run, i, error));
     }
-    SPW_TRY(open_device(run, run->device_count, run->config.host_bytes, error));
+    return open_device(run, run->device_count, error);
+}
+
+/* Modelled devices have modelled times. */
+static enum spw_status open_pilot(struct spw_run *run, struct spw_error *error)
+{
     if (!run->config.pilot || run->config.machine.pace_model) {
         return SPW_OK;
     }
@@ -116,7 +147,13 @@ enum spw_status spw_run_create(const struct spw_world *world, const struct spw_r
     run->update_place = config->update_place < 0 ? SPW_UPDATE_ON_CORES
                                                  : (enum spw_update_place)config->update_place;
     run->policy = spw_policy(config->policy);
-    const enum spw_status status = open_run(run, error);
+    enum spw_status status = set_sizes(run, error);
+    if (status == SPW_OK && !run->config.plan_only) {
+        status = open_run(run, error);
+    }
+    if (status == SPW_OK) {
+        status = open_pilot(run, error);
+    }
     if (status != SPW_OK) {
         spw_run_destroy(run);
         return status;
@@ -170,7 +207,7 @@ static enum spw_status check_sizes(const struct spw_job_config *config, struct s
 static struct spw_plan_options plan_options(const struct spw_run *run,
                                             const struct spw_job_config *config)
 {
-    const struct spw_device_caps *caps = &run->places[0].device->caps;
+    const struct spw_device_caps *caps = &run->caps;
     const int64_t batches = (config->batch + config->micro_batch - 1) / config->micro_batch;
     return (struct spw_plan_options){
         .device_bytes = caps->region_bytes,
@@ -186,8 +223,7 @@ static struct spw_plan_options plan_options(const struct spw_run *run,
         .update_place = run->update_place,
         .link_bytes_per_s = caps->link_bytes_per_s != 0 ? caps->link_bytes_per_s
                                                         : HOST_LINK_BYTES_PER_S,
-        .flops_per_s = caps->flops_per_s != 0 ? caps->flops_per_s
-                                              : HOST_FLOPS_PER_S * caps->threads,
+        .flops_per_s = caps->flops_per_s,
         .measure = run->pilot != NULL ? spw_pilot_measure : NULL,
         .measure_context = run->pilot,
         .cuts = run->config.cuts,

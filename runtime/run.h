@@ -157,6 +157,8 @@ struct spw_run_config {
     bool guarded_homes; /* tests */
     bool poison;        /* tests: freed extents become NaN */
     bool pilot;         /* measure op times before planning */
+    bool plan_only;                    /* open nothing: jobs can be added to see their plans, but
+                                          spw_run_execute() is refused */
     const struct spw_backend *backend; /* tests: instead of the host's; NULL: the host's */
     struct spw_run_events events;
     struct spw_log log;

@@ -130,6 +130,8 @@ struct spw_device;
 
 struct spw_backend {
     const char *name;
+    /* What a device opened with `config` would be, without opening it: for planning. */
+    void (*describe)(const struct spw_device_config *config, struct spw_device_caps *out);
     enum spw_status (*open)(const struct spw_world *world, const struct spw_device_config *config,
                             struct spw_gate *gate, struct spw_error *error,
                             struct spw_device **out);

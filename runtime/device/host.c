@@ -68,41 +68,44 @@ static enum spw_status open_queues(struct spw_host_device *host, const int *cpus
     return SPW_OK;
 }
 
-static void describe(struct spw_host_device *host, const struct spw_device_config *config)
+/* Host cores are what they are: only devices are throttled or modelled. */
+static void host_describe(const struct spw_device_config *config, struct spw_device_caps *out)
 {
-    struct spw_device *device = &host->device;
-    device->backend = &spw_backend_host;
-    device->caps.threads = config->threads > 0 ? config->threads : 1;
-    device->caps.holds_data = true;
-    device->caps.virtual_time = false;
-    device->caps.shared_clock = true;
-    device->caps.link_bytes_per_s = host->link_bytes_per_s;
-    device->caps.flops_per_s = host->pace_model ? host->flops_per_s
-                                                : device->caps.threads * FLOPS_PER_S_GUESS;
-    if (host->is_cores) {
-        device->caps.region_bytes = spw_home_region_bytes(host->home);
-        (void)snprintf(device->name, sizeof(device->name), "cores");
-    } else {
-        device->caps.region_bytes = config->region_bytes;
-        (void)snprintf(device->name, sizeof(device->name), "host:%u", (unsigned)config->index);
+    const uint32_t threads = config->threads > 0 ? config->threads : 1;
+    *out = (struct spw_device_caps){
+        .region_bytes = config->region_bytes,
+        .threads = threads,
+        .flops_per_s = threads * FLOPS_PER_S_GUESS,
+        .holds_data = true,
+        .shared_clock = true,
+    };
+    if (config->is_cores) {
+        return;
+    }
+    out->link_bytes_per_s = config->link_bytes_per_s;
+    if (config->pace_model) {
+        out->flops_per_s = config->flops_per_s > 0 ? config->flops_per_s
+                                                   : SPW_MACHINE_PACE_FLOPS_PER_S;
+        if (out->link_bytes_per_s == 0) {
+            out->link_bytes_per_s = SPW_MACHINE_PACE_LINK_BYTES_PER_S;
+        }
     }
 }
 
-/* Host cores are what they are: only devices are throttled or modelled. */
-static void set_pace(struct spw_host_device *host, const struct spw_device_config *config)
+static void set_caps(struct spw_host_device *host, const struct spw_device_config *config)
 {
+    struct spw_device *device = &host->device;
+    device->backend = &spw_backend_host;
+    host_describe(config, &device->caps);
     if (host->is_cores) {
+        device->caps.region_bytes = spw_home_region_bytes(host->home);
+        (void)snprintf(device->name, sizeof(device->name), "cores");
         return;
     }
+    (void)snprintf(device->name, sizeof(device->name), "host:%u", (unsigned)config->index);
     host->pace_model = config->pace_model;
-    host->link_bytes_per_s = config->link_bytes_per_s;
-    if (config->pace_model) {
-        host->flops_per_s = config->flops_per_s > 0 ? config->flops_per_s
-                                                    : SPW_MACHINE_PACE_FLOPS_PER_S;
-        if (host->link_bytes_per_s == 0) {
-            host->link_bytes_per_s = SPW_MACHINE_PACE_LINK_BYTES_PER_S;
-        }
-    }
+    host->link_bytes_per_s = device->caps.link_bytes_per_s;
+    host->flops_per_s = device->caps.flops_per_s;
 }
 
 static void host_close(struct spw_device *device)
@@ -140,8 +143,7 @@ static enum spw_status host_open(const struct spw_world *world,
     host->home = config->home;
     host->is_cores = config->is_cores;
     host->fast_strings = spw_host_copy_has_fast_strings();
-    set_pace(host, config);
-    describe(host, config);
+    set_caps(host, config);
 
     enum spw_status status;
     if (host->is_cores) {
@@ -251,6 +253,7 @@ static void host_poison(struct spw_device *device, uint64_t offset, uint64_t byt
 
 const struct spw_backend spw_backend_host = {
     .name = "host",
+    .describe = host_describe,
     .open = host_open,
     .close = host_close,
     .prepare = host_prepare,

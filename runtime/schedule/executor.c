@@ -134,6 +134,9 @@ static void stop_clocks(struct spw_run *run)
 
 enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
 {
+    if (run->config.plan_only) {
+        return SPW_FAIL(error, SPW_ERR_ARGUMENT, "this run was opened to plan, not to train");
+    }
     start_clocks(run);
     while (!is_over(run)) {
         const uint64_t seen = spw_gate_count(run->gate);

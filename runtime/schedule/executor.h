@@ -90,6 +90,7 @@ struct spw_run {
     const struct spw_world *world;
     struct spw_run_config config;
     struct spw_topology topology;
+    struct spw_device_caps caps; /* of every device: they are alike */
     struct spw_gate *gate;
     struct spw_home *home;
     struct spw_place *places; /* devices, then the host cores */

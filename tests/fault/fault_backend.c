@@ -136,7 +136,13 @@ static void poison(struct spw_device *device, uint64_t offset, uint64_t bytes)
     spw_backend_host.poison(device_of(device)->inner, offset, bytes);
 }
 
+static void fault_describe(const struct spw_device_config *config, struct spw_device_caps *out)
+{
+    spw_backend_host.describe(config, out);
+}
+
 const struct spw_backend fault_backend = {
+    .describe = fault_describe,
     .name = "fault",
     .open = open_device,
     .close = close_device,
