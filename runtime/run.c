@@ -279,7 +279,9 @@ enum spw_status spw_run_add(struct spw_run *run, const struct spw_job_config *co
         spw_plan_destroy(plan);
         return status;
     }
-    const uint64_t need = spw_job_home_bytes(job);
+    job->home_bytes = spw_job_home_bytes(job);
+    const uint64_t need = job->home_bytes;
+    SPW_ASSERT(need == plan->totals.home_bytes); /* what was printed is what is taken */
     if (need > run->config.host_bytes) {
         status = SPW_FAIL(
             error, SPW_ERR_DOES_NOT_FIT,

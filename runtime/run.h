@@ -184,7 +184,8 @@ enum spw_status spw_run_add(struct spw_run *run, const struct spw_job_config *co
  * SPW_ERR_CANCELLED after spw_run_interrupt(); other statuses are faults of the run itself. May be
  * called again after adding jobs. */
 enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error);
-/* Asks the executor to stop soon. Async-signal-safe. */
+/* Asks the executor to stop soon, now or as soon as it starts; there is no way back. Async-signal-
+ * safe. */
 void spw_run_interrupt(struct spw_run *run);
 /* Takes one job out; the others go on. From event callbacks. */
 void spw_run_cancel(struct spw_run *run, struct spw_job *job);

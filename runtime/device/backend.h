@@ -75,7 +75,7 @@ struct spw_work {
         struct {
             const struct spw_weight_block *block;
             struct spw_piece piece;
-            uint32_t accumulators; /* uses x groups, >= 2 */
+            uint32_t accumulators; /* uses x the groups that have micro-batches */
             uint64_t *grads; /* offset of each, in the order of folding; borrowed until done */
             uint32_t uses, groups; /* grads[use * groups + group]; uses in REVERSE graph order */
             uint64_t grads_out;    /* may equal grads[0] */

@@ -1,6 +1,6 @@
 /* host_check.c — diagnosis of a bad number: is what this call wrote finite?
  *
- * Run when a loss or a norm was not finite, over the same micro-batch again, instruction by
+ * Run when a loss was not finite, over the same micro-batch again, instruction by
  * instruction; so the first call that fails here is where it began, or reads weights or activations
  * that were bad before. Reads every output once, which is slow, and is off otherwise.
  * Tested by tests/runtime/test_host_work.c. */

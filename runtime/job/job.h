@@ -85,6 +85,7 @@ struct spw_job {
     bool failing;               /* no more units; it ends when the last command is over, */
     enum spw_job_state ends_as; /* as this */
     uint32_t units_in_flight;
+    uint64_t home_bytes;     /* taken on admission */
 
     /* Homes. */
     struct spw_home *home; /* NULL until admitted */
@@ -177,6 +178,8 @@ enum spw_status spw_job_finish_reduce(struct spw_job *job); /* norm, scalars */
 void spw_job_commit_update(struct spw_job *job, int32_t weight_block, void *weights,
                            void *const moments[2]);
 void spw_job_finish_eval_round(struct spw_job *job);
+/* SPW_ERR_NUMERIC, naming the parameter, if a weight is not finite. */
+enum spw_status spw_job_check_weights(struct spw_job *job);
 /* Spare slots of `bytes`; never runs out: one UPDATE of a job at a time. */
 void *spw_job_take_spare(struct spw_job *job, uint64_t bytes);
 void spw_job_give_spare(struct spw_job *job, void *home, uint64_t bytes);

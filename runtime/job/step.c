@@ -30,7 +30,6 @@ enum spw_status spw_job_finish_train(struct spw_job *job)
         sum += part;
     }
     job->loss = sum / rows_of(job);
-    job->last_loss = job->loss;
     return job->bad_micro_batch < 0 ? SPW_OK : SPW_ERR_NUMERIC;
 }
 
@@ -47,6 +46,7 @@ static enum spw_status sum_norm(struct spw_job *job)
             sum += partials[segment->norm_offset + chunk];
         }
         if (!isfinite(sum)) {
+            job->norm = sqrt(sum);
             return SPW_FAIL(
                 &job->error, SPW_ERR_NUMERIC,
                 "trial %s, step %llu: the gradient of parameter %s is not finite, though "
@@ -62,7 +62,6 @@ enum spw_status spw_job_finish_reduce(struct spw_job *job)
 {
     SPW_TRY(sum_norm(job));
     const struct spw_job_config *config = &job->config;
-    job->lr = spw_schedule_lr(&config->schedule, config->lr, job->now.step, job->steps);
     for (int decays = 0; decays < 2; decays++) {
         job->scalars[decays ? 0 : 1] =
             spw_update_scalars(&config->optimizer, job->lr, job->now.step, job->norm, decays != 0);
@@ -91,4 +90,22 @@ void spw_job_finish_eval_round(struct spw_job *job)
         job->eval_correct += loss_of(job, i)->correct;
     }
     job->eval_rows += (uint64_t)rows_of(job);
+}
+
+enum spw_status spw_job_check_weights(struct spw_job *job)
+{
+    const struct spw_graph *graph = job->config.graph;
+    for (int32_t i = 0; i < graph->param_count; i++) {
+        const struct spw_segment *segment = job->param_segment[i];
+        const char *block = spw_home_open(job->home, job->weights[job->param_block[i]]->home);
+        const float *values = (const float *)(const void *)(block + segment->offset_bytes);
+        if (spw_first_nonfinite(values, segment->elements) < segment->elements) {
+            return SPW_FAIL(
+                &job->error, SPW_ERR_NUMERIC,
+                "trial %s, step %llu: parameter %s is not finite after the last update; "
+                "lower lr or set grad_clip",
+                job->id, (unsigned long long)job->now.step, graph->params[i].name);
+        }
+    }
+    return SPW_OK;
 }

@@ -107,7 +107,7 @@ void spw_executor_admit(struct spw_run *run)
         struct spw_job *job = run->jobs[run->next_admission];
         if (job->phase != SPW_PHASE_OVER) {
             const uint64_t used = spw_home_used_bytes(run->home);
-            const uint64_t need = spw_job_home_bytes(job);
+            const uint64_t need = job->home_bytes;
             if (run->running_jobs > 0 && need > run->config.host_bytes - used) {
                 return; /* waits for a job to end */
             }

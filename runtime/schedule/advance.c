@@ -3,6 +3,8 @@
 
 #include "base/assert.h"
 
+#include <math.h>
+
 /* ---- the end ---- */
 
 static void drop_copies(struct spw_run *run, struct spw_job *job)
@@ -99,7 +101,8 @@ static bool blocks_done(const struct spw_job *job)
     return job->block_completed == (uint32_t)job->plan->weight_block_count;
 }
 
-static void report_step(struct spw_run *run, struct spw_job *job)
+/* Tells of the present step; a step that failed is told of too, with the numbers it had. */
+static void tell_step(struct spw_run *run, struct spw_job *job)
 {
     const struct spw_step_result result = {
         .step = job->now.step,
@@ -109,12 +112,18 @@ static void report_step(struct spw_run *run, struct spw_job *job)
         .items = (uint64_t)job->items,
         .end_ns = spw_now_ns(run->world),
     };
-    job->steps_done = job->now.step;
-    job->items_done += (uint64_t)job->items;
     if (run->config.events.step != NULL) {
         run->config.events.step(run->config.events.self, job, &result);
         run->outside_ns += spw_now_ns(run->world) - result.end_ns;
     }
+}
+
+static void report_step(struct spw_run *run, struct spw_job *job)
+{
+    job->steps_done = job->now.step;
+    job->items_done += (uint64_t)job->items;
+    job->last_loss = job->loss;
+    tell_step(run, job);
 }
 
 static void report_eval(struct spw_run *run, struct spw_job *job)
@@ -129,10 +138,10 @@ static void report_eval(struct spw_run *run, struct spw_job *job)
     };
     job->last_eval_loss = result.loss;
     job->last_accuracy = result.accuracy;
-    if (!(job->best_eval_loss <= result.loss)) {
+    if (isnan(job->best_eval_loss) || result.loss < job->best_eval_loss) {
         job->best_eval_loss = result.loss;
     }
-    if (!(job->best_accuracy >= result.accuracy)) {
+    if (isnan(job->best_accuracy) || result.accuracy > job->best_accuracy) {
         job->best_accuracy = result.accuracy;
     }
     job->eval_sum = 0;
@@ -149,7 +158,9 @@ static void next_round(struct spw_run *run, struct spw_job *job)
 {
     struct spw_round next;
     if (!spw_executor_next_round(job, &job->now, &next)) {
-        end_job(run, job, SPW_JOB_DONE);
+        /* No later loss would show what the last update did. */
+        const bool ok = spw_job_check_weights(job) == SPW_OK;
+        end_job(run, job, ok ? SPW_JOB_DONE : SPW_JOB_FAILED);
         return;
     }
     job->feeds[job->round % 2].requested = false;
@@ -181,9 +192,12 @@ static void begin_diagnosis(struct spw_job *job)
     job->chains[0].micro_batches = 1;
 }
 
-static void finish_train(struct spw_job *job)
+static void finish_train(struct spw_run *run, struct spw_job *job)
 {
+    job->lr = spw_schedule_lr(&job->config.schedule, job->config.lr, job->now.step, job->steps);
     if (spw_job_finish_train(job) != SPW_OK) {
+        job->norm = NAN; /* not taken */
+        tell_step(run, job);
         begin_diagnosis(job);
     } else {
         begin_blocks(job, SPW_PHASE_REDUCE);
@@ -193,6 +207,7 @@ static void finish_train(struct spw_job *job)
 static void finish_reduce(struct spw_run *run, struct spw_job *job)
 {
     if (spw_job_finish_reduce(job) != SPW_OK) {
+        tell_step(run, job);
         spw_executor_stop(run, job, SPW_JOB_FAILED);
         return;
     }
@@ -223,7 +238,7 @@ static bool advance_once(struct spw_run *run, struct spw_job *job)
         if (!spw_job_chains_done(job)) {
             return false;
         }
-        finish_train(job);
+        finish_train(run, job);
         return true;
     case SPW_PHASE_REDUCE:
         skip_unreduced(job);

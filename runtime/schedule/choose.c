@@ -90,7 +90,7 @@ static uint64_t round_ns(const struct spw_job *job)
 static uint64_t remaining_ns(const struct spw_job *job)
 {
     /* While a step is under way it is the present round; after it, evaluation is. */
-    const bool training = job->now.eval_round == 0;
+    const bool training = job->now.eval_round == 0 && job->steps_done < job->steps;
     const uint64_t steps_left = job->steps - job->steps_done - (training ? 1 : 0);
     uint64_t ns = steps_left * job->step_ns + round_ns(job);
     if (job->valid_cursor != NULL) {

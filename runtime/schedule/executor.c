@@ -79,6 +79,9 @@ static void fail_stuck_jobs(struct spw_run *run)
 {
     for (uint64_t i = run->first_live; i < run->next_admission; i++) {
         struct spw_job *job = run->jobs[i];
+        if (job->phase == SPW_PHASE_OVER) {
+            continue;
+        }
         (void)SPW_FAIL(&job->error, SPW_ERR_USAGE,
                        "trial %s, step %llu: the log of decisions that is replayed has none for "
                        "the units that are ready; it is of another run, or of one cut short",

@@ -106,7 +106,7 @@ struct spw_run {
     uint64_t running_jobs;
     struct spw_candidate *candidates;
     uint64_t candidate_capacity;
-    struct spw_pilot *pilot;  /* measured op times; see pilot.h */
+    struct spw_pilot *pilot;  /* measured op times, or NULL */
     _Atomic bool interrupted; /* set from other threads and signal handlers */
     bool stops_pending;       /* a job was stopped since the loop last looked */
 

@@ -145,6 +145,30 @@ Test(run, a_nan_loss_fails_that_job_alone)
     bits_case_deinit(&it);
 }
 
+/* No later loss would show what the last update did. */
+Test(run, weights_that_the_last_update_ruined_fail_the_job)
+{
+    struct bits_case it;
+    bits_case_init(&it, 0);
+    struct watch watch = {0};
+    struct spw_run_config config = config_of(1, UINT64_C(1) << 20, &watch);
+    struct spw_run *run = open_run(&config);
+    struct spw_job_config bad = it.config;
+    bad.optimizer = (struct spw_optimizer_config){.name = SPW_SGD};
+    bad.lr = 3e38;
+    bad.max_steps = 1;
+    bad.valid = NULL;
+    bad.schedule = (struct spw_schedule_config){.name = SPW_LR_CONSTANT};
+    struct spw_job *job = add(run, &bad);
+    cr_assert(spw_run_execute(run, NULL) == SPW_OK);
+    const struct spw_job_status status = status_of(job);
+    cr_assert(status.state == SPW_JOB_FAILED);
+    cr_assert(status.error.status == SPW_ERR_NUMERIC);
+    cr_assert(strstr(status.error.what, "parameter ") != NULL, "%s", status.error.what);
+    spw_run_destroy(run);
+    bits_case_deinit(&it);
+}
+
 Test(run, a_cancelled_job_leaves_and_the_others_finish)
 {
     struct bits_case it;
