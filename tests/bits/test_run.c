@@ -155,7 +155,7 @@ Test(run, weights_that_the_last_update_ruined_fail_the_job)
     struct spw_run *run = open_run(&config);
     struct spw_job_config bad = it.config;
     bad.optimizer = (struct spw_optimizer_config){.name = SPW_SGD};
-    bad.lr = 3e38;
+    bad.lr = 1e42; /* beyond fp32: every weight becomes infinite or NaN */
     bad.max_steps = 1;
     bad.valid = NULL;
     bad.schedule = (struct spw_schedule_config){.name = SPW_LR_CONSTANT};
