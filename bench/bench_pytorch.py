@@ -3,10 +3,10 @@
 
     bench/bench_pytorch.py BUILD [--python PYTHON] [--rounds N] [--csv FOLDER]
 
-PYTHON is one that has PyTorch. The two sides take turns, process by process, with the same number of
-threads; a ratio is PyTorch's seconds per step over ours of one round. What is ours is the faster of
-two ways of the in-memory executor, which uses no other thread; the runtime's figure stands beside
-it. See pytorch_train.py for what PyTorch may choose.
+PYTHON is one that has PyTorch. The two sides take turns, process by process, with the same number
+of threads; a ratio is PyTorch's seconds per step over ours of one round. What is ours is the faster
+of two ways of the in-memory executor, which uses no other thread; the runtime's figure stands
+beside it. See pytorch_train.py for what PyTorch may choose.
 """
 
 import argparse

@@ -1,11 +1,11 @@
 /* op.h — the operations: names, shapes, costs, and the one table that describes them all.
  *
  * An op works on a micro-batch of `items`; shapes below are of ONE item, the batch dimension is
- * always implied and outermost. Data is fp32, row-major; tokens and labels are int32. An op is known
- * by a `struct spw_op_desc` (static, made by the graph) and run through a `struct spw_call`.
+ * always implied and outermost. Data is fp32, row-major; tokens and labels are int32. An op is
+ * known by a `struct spw_op_desc` (static, made by the graph) and run through a `struct spw_call`.
  * Everything here is clean as C17 and C++17. What the numbers mean is defined by the plain loops in
- * kernels/host/reference*.c; the fast paths are held against them by tests/kernels/test_conformance.c,
- * which loops over the table. */
+ * kernels/host/reference*.c; the fast paths are held against them by
+ * tests/kernels/test_conformance.c, which loops over the table. */
 #ifndef SPW_KERNELS_OP_H
 #define SPW_KERNELS_OP_H
 
@@ -16,23 +16,24 @@ extern "C" {
 #endif
 
 enum spw_op {
-    SPW_OP_LINEAR,       /* y = x W^T + b over the last dimension; W [out, in] or, conv1d, [in, out] */
-    SPW_OP_CONV2D,       /* NCHW, weight [out, in, kh, kw], square stride and zero padding */
-    SPW_OP_MAXPOOL2D,    /* no padding; the first maximum of a window takes the gradient */
-    SPW_OP_AVGPOOL2D,    /* no padding */
-    SPW_OP_FLATTEN,      /* [..] -> [product]; a copy */
+    SPW_OP_LINEAR,    /* y = x W^T + b over the last dimension; W [out, in] or, conv1d, [in, out] */
+    SPW_OP_CONV2D,    /* NCHW, weight [out, in, kh, kw], square stride and zero padding */
+    SPW_OP_MAXPOOL2D, /* no padding; the first maximum of a window takes the gradient */
+    SPW_OP_AVGPOOL2D, /* no padding */
+    SPW_OP_FLATTEN,   /* [..] -> [product]; a copy */
     SPW_OP_RELU,
-    SPW_OP_GELU,         /* erf form */
+    SPW_OP_GELU, /* erf form */
     SPW_OP_GELU_TANH,
     SPW_OP_SILU,
-    SPW_OP_LAYERNORM,    /* over the last dimension, eps inside the root; weight, bias */
-    SPW_OP_EMBEDDING,    /* tokens [T] -> [T, width]; weight [vocabulary, width] */
-    SPW_OP_POSITION,     /* y[t] = x[t] + W[t]; weight [positions, width], positions >= T */
-    SPW_OP_ATTENTION,    /* x [T, 3*width] = q, k, v side by side -> [T, width]; causal, many heads */
-    SPW_OP_ADD,          /* y = x0 + alpha * x1 */
-    SPW_OP_DROPOUT,      /* y = keep ? x / (1 - p) : 0 while training, y = x otherwise */
+    SPW_OP_LAYERNORM, /* over the last dimension, eps inside the root; weight, bias */
+    SPW_OP_EMBEDDING, /* tokens [T] -> [T, width]; weight [vocabulary, width] */
+    SPW_OP_POSITION,  /* y[t] = x[t] + W[t]; weight [positions, width], positions >= T */
+    SPW_OP_ATTENTION, /* x [T, 3*width] = q, k, v side by side -> [T, width]; causal, many heads */
+    SPW_OP_ADD,       /* y = x0 + alpha * x1 */
+    SPW_OP_DROPOUT,   /* y = keep ? x / (1 - p) : 0 while training, y = x otherwise */
     SPW_OP_SOFTMAX_XENT, /* logits -> loss; backward gives loss and gradient in one pass */
-    SPW_OP_LINEAR_XENT,  /* linear (no bias) + the above, logits never stored whole: large vocabularies */
+    SPW_OP_LINEAR_XENT,  /* linear (no bias) + the above, logits never stored whole: large
+                            vocabularies */
     SPW_OP_COPY,         /* moves a tensor that only passes through a shard */
     SPW_OP_COUNT
 };
@@ -101,8 +102,8 @@ enum spw_op_needs {
 enum spw_pass { SPW_FORWARD, SPW_BACKWARD };
 
 struct spw_cost {
-    uint64_t flops;       /* multiply and add count as two */
-    uint64_t bytes;       /* least memory traffic: operands read and written once */
+    uint64_t flops; /* multiply and add count as two */
+    uint64_t bytes; /* least memory traffic: operands read and written once */
 };
 
 /* Loss of one micro-batch. */
@@ -123,22 +124,23 @@ enum spw_call_flags {
  * least 4 bytes works and gives the same bits; 64 is fastest. */
 struct spw_call {
     const struct spw_op_desc *desc;
-    int64_t items;      /* of this micro-batch, > 0 */
+    int64_t items; /* of this micro-batch, > 0 */
     uint32_t flags;
     uint64_t step;        /* dropout's counter, high part */
     uint64_t item_offset; /* index of the first item within the whole batch */
     float loss_scale;     /* loss ops, backward: gradient = loss_scale * d(sum of row losses) */
-    const void *x[SPW_OP_INPUTS_MAX];   /* [items, in]; int32 for EMBEDDING */
+    const void *x[SPW_OP_INPUTS_MAX]; /* [items, in]; int32 for EMBEDDING */
     const float *w[SPW_OP_PARAMS_MAX];
-    float *y;                           /* [items, out] */
-    float *saved;                       /* spw_op_saved_bytes() */
-    const float *dy;                    /* [items, out] */
+    float *y;        /* [items, out] */
+    float *saved;    /* spw_op_saved_bytes() */
+    const float *dy; /* [items, out] */
     float *dx[SPW_OP_INPUTS_MAX];
-    float *dw[SPW_OP_PARAMS_MAX];       /* of the parameters' shapes */
-    const int32_t *targets;             /* loss ops: [items * rows], rows = product of in without the last dimension;
-                                           LINEAR_XENT likewise. Each in [0, classes) (checked by the caller) */
-    struct spw_loss *loss;              /* loss ops, both passes: written, not added to */
-    void *workspace;                    /* spw_op_workspace_bytes(), 64-byte aligned */
+    float *dw[SPW_OP_PARAMS_MAX]; /* of the parameters' shapes */
+    const int32_t
+        *targets; /* loss ops: [items * rows], rows = product of in without the last dimension;
+                     LINEAR_XENT likewise. Each in [0, classes) (checked by the caller) */
+    struct spw_loss *loss; /* loss ops, both passes: written, not added to */
+    void *workspace;       /* spw_op_workspace_bytes(), 64-byte aligned */
 };
 
 /* Name as messages print it ("conv2d"); never NULL. */

@@ -6,8 +6,8 @@
 #ifndef SPW_KERNELS_UPDATE_H
 #define SPW_KERNELS_UPDATE_H
 
-#include "base/thread.h"
 #include "base/status.h"
+#include "base/thread.h"
 
 enum spw_optimizer { SPW_SGD, SPW_ADAMW };
 
@@ -29,24 +29,26 @@ uint32_t spw_optimizer_moments(const struct spw_optimizer_config *config);
 struct spw_update_scalars {
     enum spw_optimizer name;
     bool has_momentum;
-    bool first;        /* step 1: SGD's momentum buffer starts as the gradient */
-    float clip;        /* factor on the gradient, 1 for none */
-    float decay;       /* AdamW: 1 - lr * weight_decay, multiplies w; SGD: weight_decay, adds decay * w to g */
+    bool first;  /* step 1: SGD's momentum buffer starts as the gradient */
+    float clip;  /* factor on the gradient, 1 for none */
+    float decay; /* AdamW: 1 - lr * weight_decay, multiplies w; SGD: weight_decay, adds decay * w to
+                    g */
     float beta1, one_minus_beta1;
     float beta2, one_minus_beta2;
     float eps;
-    float step_size;             /* AdamW: lr / (1 - beta1^t); SGD: lr */
+    float step_size;                /* AdamW: lr / (1 - beta1^t); SGD: lr */
     float inverse_root_correction2; /* 1 / sqrt(1 - beta2^t) */
     float momentum;
 };
-/* `step` counts from 1. `norm` is the global gradient norm before clipping; `decays` says whether this
- * parameter is decayed. */
+/* `step` counts from 1. `norm` is the global gradient norm before clipping; `decays` says whether
+ * this parameter is decayed. */
 struct spw_update_scalars spw_update_scalars(const struct spw_optimizer_config *config, double lr,
                                              uint64_t step, double norm, bool decays);
 
 /* One chunk of `count` elements: reads w, g and moments, writes w_out and moments_out, which may be
  * the same arrays but may not overlap otherwise. moments[0] is exp_avg or the momentum buffer,
- * moments[1] exp_avg_sq. Unused entries may be NULL. Tiles of the pool (NULL: none) share the work. */
+ * moments[1] exp_avg_sq. Unused entries may be NULL. Tiles of the pool (NULL: none) share the work.
+ */
 struct spw_update_call {
     struct spw_update_scalars scalars;
     uint64_t count;
@@ -59,8 +61,9 @@ void spw_update_run(const struct spw_update_call *call, struct spw_pool *pool);
 /* The plain loop that defines it; same bits. */
 void spw_update_reference(const struct spw_update_call *call);
 
-/* partials[i] = sum of squares of elements [4096 i, 4096 (i+1)) of one parameter's gradient, in double,
- * in the canonical order: eight running sums over elements j mod 8, then ((0+4)+(2+6))+((1+5)+(3+7)). */
+/* partials[i] = sum of squares of elements [4096 i, 4096 (i+1)) of one parameter's gradient, in
+ * double, in the canonical order: eight running sums over elements j mod 8, then
+ * ((0+4)+(2+6))+((1+5)+(3+7)). */
 void spw_norm_partials(const float *g, uint64_t count, double *partials, struct spw_pool *pool);
 static inline uint64_t spw_norm_chunks(uint64_t count)
 {

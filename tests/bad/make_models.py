@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the malformed model files: safetensors/ (one file per rule of the format that it breaks) and
-hf/ (Hugging Face folders that must not be imported).
+"""Writes the malformed model files: safetensors/ (one file per rule of the format that it breaks)
+and hf/ (Hugging Face folders that must not be imported).
 
 tests/models/test_bad_models.c knows what each is refused for. The output is committed.
 """
@@ -59,7 +59,8 @@ def safetensors():
         "depth_33": pack('{"a":' + "[" * 33 + "]" * 33 + "}"),
         "duplicate_name": pack('{"a":{"dtype":"F32","shape":[5],"data_offsets":[0,20]},'
                                '"a":{"dtype":"F32","shape":[5],"data_offsets":[20,40]}}'),
-        "duplicate_key": pack('{"a":{"dtype":"F32","shape":[10],"shape":[10],"data_offsets":[0,40]}}'),
+        "duplicate_key": pack('{"a":{"dtype":"F32","shape":[10],"shape":[10],'
+                              '"data_offsets":[0,40]}}'),
         # Names and metadata.
         "empty_name": pack({"": tensor([10], 0, 40)}),
         "long_name": pack({"n" * 5000: tensor([10], 0, 40)}),
@@ -81,7 +82,8 @@ def safetensors():
         "text_dim": pack({"a": tensor(["10"], 0, 40)}),
         "leading_zero_dim": pack('{"a":{"dtype":"F32","shape":[010],"data_offsets":[0,40]}}'),
         "huge_exponent_dim": pack('{"a":{"dtype":"F32","shape":[1e999],"data_offsets":[0,40]}}'),
-        "dim_2_64": pack('{"a":{"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,40]}}'),
+        "dim_2_64": pack('{"a":{"dtype":"F32","shape":[18446744073709551616],'
+                         '"data_offsets":[0,40]}}'),
         "nine_dims": pack({"a": tensor([1] * 8 + [10], 0, 40)}),
         "overflow_at_last_dim": pack({"a": tensor([1 << 31, 1 << 27, 4], 0, 40)}),
         "overflow_to_right_size": pack({"a": tensor([1 << 32, (1 << 32) + 10], 0, 40, "U8")}),
@@ -159,12 +161,14 @@ def config_folders():
             ("embd_negative", "n_embd", -2), ("embd_fraction", "n_embd", 2.5),
             ("layers_2_31", "n_layer", 1 << 31), ("heads_do_not_divide", "n_head", 3),
             ("inner_text", "n_inner", "8"), ("dropout_one", "resid_pdrop", 1.0),
-            ("dropout_negative", "attn_pdrop", -0.1), ("epsilon_text", "layer_norm_epsilon", "1e-5"),
+            ("dropout_negative", "attn_pdrop", -0.1),
+            ("epsilon_text", "layer_norm_epsilon", "1e-5"),
             ("activation_tanh", "activation_function", "tanh"),
             ("activation_number", "activation_function", 1),
             ("unscaled_attention", "scale_attn_weights", False),
             ("layer_scaled_attention", "scale_attn_by_inverse_layer_idx", True),
-            ("untied", "tie_word_embeddings", False), ("cross_attention", "add_cross_attention", True),
+            ("untied", "tie_word_embeddings", False),
+            ("cross_attention", "add_cross_attention", True),
             ("rope", "rope_theta", 10000.0), ("quantized", "quantization_config", {"bits": 4}),
             ("kv_heads", "num_key_value_heads", 1)):
         config = dict(CONFIG)

@@ -47,7 +47,7 @@ struct stage {
     struct spw_temporary folder;
     char *good[TRIALS]; /* contents of the weights of a good run */
     uint64_t good_bytes[TRIALS];
-    char *said; /* by the attempt, on both streams */
+    char *said;     /* by the attempt, on both streams */
     int codes[256]; /* how often each exit code was seen */
     char why[1024];
 };
@@ -65,8 +65,8 @@ static bool fault(struct stage *stage, const char *why, const char *detail)
 static void write_data(const struct stage *stage)
 {
     enum { COUNT = 40, SIDE = 6 };
-    unsigned char images[16 + COUNT * SIDE * SIDE] = {0, 0, 8, 3, 0, 0, 0, COUNT, 0,
-                                                      0, 0, SIDE, 0, 0, 0, SIDE};
+    unsigned char images[16 + COUNT * SIDE * SIDE] = {0, 0, 8, 3,    0, 0, 0, COUNT,
+                                                      0, 0, 0, SIDE, 0, 0, 0, SIDE};
     unsigned char labels[8 + COUNT] = {0, 0, 8, 1, 0, 0, 0, COUNT};
     for (int i = 0; i < COUNT; i++) {
         labels[8 + i] = (unsigned char)(i % 10);
@@ -256,9 +256,10 @@ static bool judge(struct stage *stage, int code, enum spw_fault_kind kind)
         ok = judge_lines(stage, name, lines_whole) && ok;
     }
     spw_json_destroy(parse_file(stage, "environment.json", &ok));
-    ok = judge_summary(stage, is_there, code == CLI_DONE || code == CLI_SOME_FINISHED ||
-                                            code == CLI_NONE_FINISHED) &&
-         ok;
+    ok =
+        judge_summary(stage, is_there,
+                      code == CLI_DONE || code == CLI_SOME_FINISHED || code == CLI_NONE_FINISHED) &&
+        ok;
     ok = judge_trace(stage, whole) && ok;
     ok = judge_code(stage, code, is_there, kind) && ok;
     found_temporary = false;

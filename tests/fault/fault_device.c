@@ -4,7 +4,7 @@
  * command of the run fails: its job must end with the reason, and the other one with the oracle's
  * bits. A device that is lost may take both down, but not the run. Queues that claim to be full at
  * random change nothing at all. `fault_device sample N` makes about N attempts of a kind,
- * `fault_device all` every one. */
+ * `fault_device all 0` every one; a third word `reference` asks for plain kernels. */
 #include "cases.h"
 #include "fault_backend.h"
 #include "guard.h"
@@ -21,11 +21,13 @@ struct stage {
     struct bits_case cases[JOBS];
     struct oracle_result want[JOBS];
     uint64_t mem_bytes;
+    bool reference;
     struct watch watch;
     char why[WATCH_FAULT_BYTES];
 };
 
-static struct spw_run_config config_of(uint64_t mem_bytes, uint64_t variant)
+static struct spw_run_config config_of(const struct stage *stage, uint64_t mem_bytes,
+                                       uint64_t variant)
 {
     return (struct spw_run_config){
         .machine = {.kind = SPW_MACHINE_HOST,
@@ -36,6 +38,7 @@ static struct spw_run_config config_of(uint64_t mem_bytes, uint64_t variant)
         .prefetch = -1,
         .update_place = variant % 2 == 0 ? SPW_UPDATE_ON_CORES : SPW_UPDATE_ON_DEVICE,
         .keep = variant / 2 % 2 == 0 ? 0 : 1,
+        .reference_kernels = stage->reference,
         .poison = true,
     };
 }
@@ -43,7 +46,7 @@ static struct spw_run_config config_of(uint64_t mem_bytes, uint64_t variant)
 static void open_stage(struct stage *stage)
 {
     static const int cases[JOBS] = {0, 5};
-    const struct spw_run_config config = config_of(UINT64_C(8) << 20, 1);
+    const struct spw_run_config config = config_of(stage, UINT64_C(8) << 20, 1);
     struct spw_run *run = NULL;
     if (spw_run_create(spw_world_system(), &config, NULL, &run) != SPW_OK) {
         abort();
@@ -51,7 +54,7 @@ static void open_stage(struct stage *stage)
     for (int i = 0; i < JOBS; i++) {
         uint64_t least = 0;
         bits_case_init(&stage->cases[i], cases[i]);
-        stage->want[i] = oracle_train(&stage->cases[i].config, 1, false);
+        stage->want[i] = oracle_train(&stage->cases[i].config, 1, stage->reference);
         if (spw_run_least_memory(run, &stage->cases[i].config, NULL, &least) != SPW_OK) {
             abort();
         }
@@ -73,7 +76,7 @@ static void close_stage(struct stage *stage)
 static bool train(struct stage *stage, struct backend_faults *faults, uint64_t variant)
 {
     struct spw_error error = {0};
-    struct spw_run_config config = config_of(stage->mem_bytes, variant);
+    struct spw_run_config config = config_of(stage, stage->mem_bytes, variant);
     stage->watch = (struct watch){0};
     config.backend = &fault_backend;
     config.events = watch_events(&stage->watch);
@@ -183,6 +186,7 @@ int main(int argc, char **argv)
     const bool all = argc > 1 && strcmp(argv[1], "all") == 0;
     const uint64_t wanted = all ? 0 : argc > 2 ? strtoull(argv[2], NULL, 10) : 40;
     static struct stage stage;
+    stage.reference = argc > 3 && strcmp(argv[3], "reference") == 0;
     open_stage(&stage);
     const uint64_t commands = count_commands(&stage);
     for (int sticky = 0; sticky < 2; sticky++) {

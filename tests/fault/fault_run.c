@@ -207,8 +207,8 @@ static bool judge_result(struct attempt *attempt, int job)
     if (attempt->done[job] != (data != NULL)) {
         ok = fault(stage, data != NULL ? "a result of a job that is not done"
                                        : "a job is done without a result");
-    } else if (data != NULL && (bytes != stage->good_bytes[job] ||
-                                memcmp(data, stage->good[job], bytes) != 0)) {
+    } else if (data != NULL &&
+               (bytes != stage->good_bytes[job] || memcmp(data, stage->good[job], bytes) != 0)) {
         ok = fault(stage, "a result that differs from the good run's");
     }
     if (attempt->started[job] && attempt->status[job].state == SPW_JOB_FAILED &&
@@ -304,8 +304,8 @@ static void run_well(struct stage *stage, bool open_inside, uint64_t calls[SPW_F
     const enum spw_status status = train_all(attempt, open_inside);
     for (int i = 0; i < JOBS && !open_inside; i++) {
         char path[512];
-        stage->good[i] = judge_read(spw_temporary_path(&stage->folder, RESULTS[i], path),
-                                    &stage->good_bytes[i]);
+        stage->good[i] =
+            judge_read(spw_temporary_path(&stage->folder, RESULTS[i], path), &stage->good_bytes[i]);
     }
     const bool ok = judge(attempt, status, SPW_FAULT_FILE) && stage->good[0] != NULL;
     for (int kind = 0; kind < SPW_FAULT_KINDS; kind++) {

@@ -1,6 +1,6 @@
 /* test_corners.c — schedules at their edges, each against the oracle's bits: one step, one node,
- * more micro-batches than a queue holds, groups without work, jobs that leave at any moment, devices
- * of unlike speeds. What can't be trained must end, with a reason. */
+ * more micro-batches than a queue holds, groups without work, jobs that leave at any moment,
+ * devices of unlike speeds. What can't be trained must end, with a reason. */
 #include "cases.h"
 #include "fault_backend.h"
 #include "watch.h"
@@ -194,9 +194,8 @@ static void write_npy(const struct spw_temporary *folder, const char *name, cons
     memset(header, ' ', sizeof header);
     memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10);
     char text[118];
-    const int length = snprintf(text, sizeof text,
-                                "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type,
-                                shape);
+    const int length = snprintf(
+        text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type, shape);
     memcpy(header + 10, text, (size_t)length);
     header[127] = '\n';
     char *file = malloc(sizeof header + bytes);
@@ -223,10 +222,9 @@ static struct spw_dataset *open_rows(uint32_t rows, uint32_t width, int64_t clas
     spw_temporary_init(&folder);
     write_npy(&folder, "x.npy", "<f4", rows, width, x, (size_t)rows * width * sizeof *x);
     write_npy(&folder, "y.npy", "<i4", rows, 0, y, rows * sizeof *y);
-    cr_assert(spw_dataset_open(spw_world_system(), SPW_DATA_NPY,
-                               spw_temporary_path(&folder, "x.npy", x_path),
-                               spw_temporary_path(&folder, "y.npy", y_path), 0, &error,
-                               &set) == SPW_OK,
+    cr_assert(spw_dataset_open(
+                  spw_world_system(), SPW_DATA_NPY, spw_temporary_path(&folder, "x.npy", x_path),
+                  spw_temporary_path(&folder, "y.npy", y_path), 0, &error, &set) == SPW_OK,
               "%s", error.what);
     spw_temporary_deinit(&folder);
     free(x);
@@ -278,9 +276,7 @@ Test(corners, sizes_of_zero_are_refused)
     open_run(&watch, &config);
     for (int which = 0; which < 3; which++) {
         struct spw_job_config job = it.config;
-        *(which == 0   ? &job.batch
-          : which == 1 ? &job.micro_batch
-                       : &job.grad_groups) = 0;
+        *(which == 0 ? &job.batch : which == 1 ? &job.micro_batch : &job.grad_groups) = 0;
         struct spw_error error = {0};
         struct spw_plan *plan;
         uint64_t bytes;
@@ -416,7 +412,8 @@ Test(corners, a_failing_reporter_fails_its_job)
     bits_case_deinit(&it);
 }
 
-/* Diagnosis runs evaluation programs, which a job without a validation set uses for nothing else. */
+/* Diagnosis runs evaluation programs, which a job without a validation set uses for nothing else.
+ */
 Test(corners, a_nan_is_found_without_a_validation_set)
 {
     for (int c = 0; c < CASE_COUNT; c++) {

@@ -76,11 +76,8 @@ static void measure(int32_t update_place, int32_t keep, uint32_t threads)
         .prefetch = -1,
         .update_place = update_place,
         .keep = keep,
-        .events = {.self = &meter,
-                   .step = on_step,
-                   .eval = on_eval,
-                   .state = on_state,
-                   .span = on_span},
+        .events =
+            {.self = &meter, .step = on_step, .eval = on_eval, .state = on_state, .span = on_span},
     };
     struct spw_run *run = NULL;
     config.machine.mem_bytes = UINT64_C(8) << 20;

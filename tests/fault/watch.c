@@ -128,11 +128,13 @@ const char *watch_fault(const struct watch *watch, uint32_t index, char out[WATC
     const struct watched *it = &watch->jobs[index];
     const struct spw_job_status status = watch_status(watch, index);
     if (!it->done || status.state != SPW_JOB_DONE) {
-        (void)snprintf(out, WATCH_FAULT_BYTES, "job %" PRIu32 " is not done: %s", index, status.error.what);
+        (void)snprintf(out, WATCH_FAULT_BYTES, "job %" PRIu32 " is not done: %s", index,
+                       status.error.what);
     } else if (it->differences > 0) {
         (void)snprintf(out, WATCH_FAULT_BYTES, "job %" PRIu32 ": %s", index, it->first);
     } else if (it->steps != it->want->steps) {
-        (void)snprintf(out, WATCH_FAULT_BYTES, "job %" PRIu32 ": not every step was reported", index);
+        (void)snprintf(out, WATCH_FAULT_BYTES, "job %" PRIu32 ": not every step was reported",
+                       index);
     } else {
         return NULL;
     }

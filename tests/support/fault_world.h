@@ -19,11 +19,11 @@ enum spw_fault_kind {
 
 /* When calls of one kind fail. All zero: never. */
 struct spw_fault_rule {
-    uint64_t at; /* the number of the first call that fails, from 1; 0: none does */
-    bool sticky; /* all later ones fail too */
-    bool full_disk; /* of the file calls, only those that need room fail: creating, writing, syncing;
-                       reading, renaming, removing and closing go on working */
-    int native;  /* file calls: the errno value they fail with; 0: EIO */
+    uint64_t at;    /* the number of the first call that fails, from 1; 0: none does */
+    bool sticky;    /* all later ones fail too */
+    bool full_disk; /* of the file calls, only those that need room fail: creating, writing,
+                       syncing; reading, renaming, removing and closing go on working */
+    int native;     /* file calls: the errno value they fail with; 0: EIO */
 };
 
 struct spw_fault_world {

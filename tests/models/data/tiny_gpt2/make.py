@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the small GPT-2 folder that the import is tested with: config.json and model.safetensors.
 
-Tensors lie in sorted order of their names, as Hugging Face's writer leaves them. Element i of tensor t
-of that order is ((31 t + 7 i) mod 101 - 50) / 256, which binary32 holds exactly.
+Tensors lie in sorted order of their names, as Hugging Face's writer leaves them. Element i of
+tensor t of that order is ((31 t + 7 i) mod 101 - 50) / 256, which binary32 holds exactly.
 Run it in this folder; the output is committed.
 """
 import json
