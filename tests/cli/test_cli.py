@@ -95,6 +95,12 @@ def plan_prints_what_a_run_needs(folder):
         assert words in text, text
 
 
+def machines_larger_than_this_one_can_be_planned_for(folder):
+    data = folder.json("plan", "tiny.yaml", "--json", "--machine", "host*8 mem=1TiB")
+    assert data["device_bytes"] == 1 << 40
+    assert all(trial["shards"] == 1 for trial in data["trials"])
+
+
 def the_least_memory_is_exact(folder):
     data = folder.json("plan", "tiny.yaml", "--min-memory", "--json")
     least = data["least_device_bytes"]
@@ -123,5 +129,6 @@ if __name__ == "__main__":
         help_lists_and_explains_every_command, unknown_words_are_refused_with_the_nearest,
         a_missing_spec_is_refused, version_and_doctor_speak_json, the_schema_is_json,
         the_spec_of_the_manual_is_good, check_lists_the_trials, refusals_come_as_json_too,
-        plan_prints_what_a_run_needs, the_least_memory_is_exact,
+        plan_prints_what_a_run_needs,
+        machines_larger_than_this_one_can_be_planned_for, the_least_memory_is_exact,
         too_little_host_memory_is_refused, out_may_not_exist]))
