@@ -42,6 +42,8 @@ static bool asks_for_help(int count, char **words)
 int main(int count, char **words)
 {
     struct cli cli = {.world = spw_world_system()};
+    /* A reader that goes away, of a log or of a table, must not end hours of training. */
+    (void)signal(SIGPIPE, SIG_IGN);
     cli_terminal_read(&cli.terminal);
     if (count < 2) {
         cli_print_usage(stderr);
@@ -66,10 +68,12 @@ int main(int count, char **words)
         return CLI_USAGE;
     }
     int code = cli.command->run(&cli);
-    /* A full disk or a closed pipe behind standard output must not look like success. */
-    if (fflush(stdout) != 0 && code == CLI_DONE) {
+    /* A full disk or a closed pipe behind standard output must not look like success where the
+     * output is all that was asked for; what a run has trained stays trained. */
+    if (fflush(stdout) != 0) {
         fprintf(stderr, "spillway %s: standard output could not be written\n", cli.command->name);
-        code = CLI_USAGE;
+        const bool is_run = strcmp(cli.command->name, "run") == 0;
+        code = code == CLI_DONE && !is_run ? CLI_USAGE : code;
     }
     return code;
 }
