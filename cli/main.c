@@ -3,6 +3,8 @@
 #include "cli/command.h"
 
 #include <stdlib.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool is_any(const char *word, const char *a, const char *b)
