@@ -154,9 +154,9 @@ struct spw_run_config {
     int32_t cut_count;
     bool no_residency; /* tests: drop every block after its unit */
     bool reference_kernels;
-    bool guarded_homes; /* tests */
-    bool poison;        /* tests: freed extents become NaN */
-    bool pilot;         /* measure op times before planning */
+    bool guarded_homes;                /* tests */
+    bool poison;                       /* tests: freed extents become NaN */
+    bool pilot;                        /* measure op times before planning */
     bool plan_only;                    /* open nothing: jobs can be added to see their plans, but
                                           spw_run_execute() is refused */
     const struct spw_backend *backend; /* tests: instead of the host's; NULL: the host's */

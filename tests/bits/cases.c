@@ -71,9 +71,9 @@ static enum spw_status tokens(const struct making *in, uint32_t count, uint32_t 
     }
     spw_temporary_init(&directory);
     spw_temporary_write(&directory, "t.bin", bytes, 1024 + 2 * (size_t)count);
-    const enum spw_status status = spw_dataset_open(
-        in->world, SPW_DATA_TOKENS, spw_temporary_path(&directory, "t.bin", path), NULL, seq_len,
-        in->error, out);
+    const enum spw_status status = spw_dataset_open(in->world, SPW_DATA_TOKENS,
+                                                    spw_temporary_path(&directory, "t.bin", path),
+                                                    NULL, seq_len, in->error, out);
     spw_temporary_deinit(&directory);
     free(bytes);
     return status;
