@@ -4,7 +4,7 @@
  * One track for each queue of each device, one for each job and gradient group, and counters of
  * bytes copied. The file is append-only and readable up to its last whole packet, whatever happens
  * to the writer. Memory is a fixed buffer. Tested by tests/runtime/test_trace.c and
- * tests/runtime/test_trace_svg.py. */
+ * tests/cli/test_trace_svg.py. */
 #ifndef SPW_RUNTIME_RECORD_TRACE_H
 #define SPW_RUNTIME_RECORD_TRACE_H
 

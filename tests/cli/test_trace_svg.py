@@ -34,12 +34,13 @@ def table_of(text):
 
 
 def works_of(folder, run):
-    """{device: commands on its compute queue} that the decisions imply."""
+    """{device: commands on its compute queue} that the decisions imply, updates on the cores."""
     works = {}
     for line in folder.read(f"{run}/decisions.log").decode().splitlines():
-        decision = json.loads(line)
-        count = max(decision["micro_batches"], 1)
-        works[decision["device"]] = works.get(decision["device"], 0) + count
+        if not line.startswith("#"):
+            _, device, *_, micro_batches = line.split()
+            name = device if device == "cores" else f"host:{device}"
+            works[name] = works.get(name, 0) + max(int(micro_batches), 1)
     return works
 
 
