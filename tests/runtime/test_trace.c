@@ -146,8 +146,8 @@ Test(trace, jobs_may_have_many_groups_and_come_late)
     (void)add(fixture.run, &fixture.model, "many", GROUPS);
     const uint64_t now = spw_now_ns(spw_world_system());
     for (uint32_t group = 0; group < GROUPS; group++) {
-        const struct spw_span span = {
-            .job = 1, .group = group, .start_ns = now + 10 * group, .end_ns = now + 10 * group + 5};
+        const uint64_t at = now + UINT64_C(10) * group;
+        const struct spw_span span = {.job = 1, .group = group, .start_ns = at, .end_ns = at + 5};
         spw_trace_span(trace, &span);
     }
     close_whole(trace);
@@ -167,11 +167,11 @@ Test(trace, long_names_are_cut_between_characters)
 {
     struct fixture fixture;
     struct read_trace read;
-    char ids[3][700] = {"", "", ""};
+    char ids[3][700] = {"", "", "x"};
     memset(ids[0], 'a', 699);
-    for (int i = 0; i < 300; i++) {
-        strcat(ids[1], "\xC3\xBC");                /* two bytes: 96 bytes are 48 characters */
-        strcat(ids[2], i == 0 ? "x" : "\xC3\xBC"); /* 95 bytes are the most */
+    for (int i = 0; i < 300; i++) {                        /* characters of two bytes */
+        memcpy(&ids[1][2 * (size_t)i], "\xC3\xBC", 2);     /* 96 bytes are 48 of them */
+        memcpy(&ids[2][1 + 2 * (size_t)i], "\xC3\xBC", 2); /* 95 bytes are the most */
     }
     fixture_init(&fixture);
     for (int i = 0; i < 3; i++) {
@@ -194,13 +194,13 @@ Test(trace, long_names_are_cut_between_characters)
     read_whole(&read, fixture.path);
     cr_assert(read.slice_count == 6);
     for (int i = 0; i < 3; i++) {
-        const size_t bytes = i == 2 ? 95 : 96;
+        const struct read_slice *slice = &read.slices[2 * (size_t)i];
         char id[128] = "", name[160];
-        memcpy(id, ids[i], bytes);
+        memcpy(id, ids[i], i == 2 ? 95 : 96);
         (void)snprintf(name, sizeof name, "%s backward -2147483648", id);
         cr_assert(track_of(&read, id)->slices == 1, "job %d", i);
-        cr_assert(strcmp(read.slices[2 * i].name, name) == 0, "%s", read.slices[2 * i].name);
-        cr_assert(read.slices[2 * i].bytes == UINT64_MAX && read.slices[2 * i].step == UINT64_MAX);
+        cr_assert(strcmp(slice->name, name) == 0, "%s", slice->name);
+        cr_assert(slice->bytes == UINT64_MAX && slice->step == UINT64_MAX);
     }
     read_trace_deinit(&read);
     fixture_deinit(&fixture);
@@ -275,7 +275,7 @@ Test(trace, spans_come_back_as_they_were)
         }
     }
     cr_assert(at == read.slice_count, "%zu spans", read.slice_count);
-    cr_assert(read.counter_events == COUNT / 3 * 2, "%zu counts", read.counter_events);
+    cr_assert(3 * read.counter_events == (size_t)2 * COUNT, "%zu counts", read.counter_events);
     cr_assert(track_of(&read, "host:0 bytes copy in")->value == bytes[0][SPW_QUEUE_IN]);
     cr_assert(track_of(&read, "host:1 bytes copy in")->value == bytes[1][SPW_QUEUE_IN]);
     cr_assert(track_of(&read, "host:1 bytes copy out")->value == bytes[1][SPW_QUEUE_OUT]);

@@ -38,7 +38,7 @@ struct read_trace {
     size_t open_count; /* slices that have not ended */
     bool cut_off;      /* the last packet is not whole: it was left out */
     size_t counter_events;
-    char fault[256]; /* "" or what is wrong, first of all */
+    char fault[1024]; /* "" or what is wrong, first of all */
 };
 
 /* Reads a file up to its last whole packet; false, and `fault` says why, if anything is wrong.
