@@ -99,17 +99,18 @@ static struct spw_dataset *make_tokens(uint32_t count, uint32_t vocabulary, int6
 
 static const struct spw_shape IMAGE = {.rank = 3, .dim = {1, 28, 28}};
 
-static void make_mlp(struct bench_model *model, int64_t layers, int64_t width)
+static void make_mlp(struct bench_model *model, int64_t layers, int64_t width, int64_t side)
 {
+    const struct spw_shape image = {.rank = 3, .dim = {1, side, side}};
     struct spw_mlp_config config = {.hidden_count = layers, .activation = SPW_ACT_GELU};
     struct spw_error error = {0};
     for (int i = 0; i < layers; i++) {
         config.hidden[i] = width;
     }
     BENCH_MUST(
-        spw_arch_mlp(spw_world_system(), model->name, &config, IMAGE, 10, 1, &error, &model->graph),
+        spw_arch_mlp(spw_world_system(), model->name, &config, image, 10, 1, &error, &model->graph),
         &error);
-    model->data = make_images(4096, 28);
+    model->data = make_images(4096, (uint32_t)side);
 }
 
 static void make_cnn(struct bench_model *model)
@@ -167,7 +168,7 @@ void bench_model_init(struct bench_model *model, const char *name)
                 .micro_batch = 2},
     };
     if (strcmp(name, "mlp") == 0) {
-        make_mlp(model, 12, 1024);
+        make_mlp(model, 12, 1024, 28);
         model->job.batch = 512;
         model->job.micro_batch = 128;
     } else if (strcmp(name, "cnn") == 0) {
@@ -175,7 +176,7 @@ void bench_model_init(struct bench_model *model, const char *name)
     } else if (strcmp(name, "gpt") == 0) {
         make_gpt(model, 384, 8, 6, 4096, 256);
     } else if (strcmp(name, "pmlp") == 0) {
-        make_mlp(model, 24, 160);
+        make_mlp(model, 24, 160, 12);
         model->job.batch = 128;
         model->job.micro_batch = 16;
     } else if (strcmp(name, "pgpt") == 0) {

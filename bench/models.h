@@ -7,8 +7,8 @@
  *         tokens, 2,048 in all, per step in micro-batches of 2 sequences
  *   tiny  GPT-2: width 32, 2 layers, 2 heads, vocabulary 64; 4 sequences of 16 tokens: units so
  *         small that deciding about them shows
- *   pmlp  784-24x160-10, gelu; 128 images per step in micro-batches of 16: for devices whose time
- *         is modelled, as is
+ *   pmlp  144-24x160-10, gelu; 128 images of 1 x 12 x 12 per step in micro-batches of 16: for
+ *         devices whose time is modelled, as is
  *   pgpt  GPT-2: width 128, 8 layers, 4 heads, vocabulary 256; 4 sequences of 32 tokens per step
  *
  * All: AdamW with weight decay and exact clipping, no dropout. bench/pytorch_train.py has the first

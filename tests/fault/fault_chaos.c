@@ -1,9 +1,10 @@
-/* fault_chaos.c — everything at once, drawn from a seed: devices, memory, policies, unit ranges, jobs
- * of several kinds, full queues, a slow device, a failing command, jobs that come late, wait for
- * host memory, or leave.
+/* fault_chaos.c — everything at once, drawn from a seed: devices, memory, policies, unit ranges,
+ * jobs of several kinds, full queues, a slow device, a failing command, jobs that come late, wait
+ * for host memory, or leave.
  *
  * Whatever happens, the run ends, homes are given back, and every job that nobody took out and no
- * device failed has the oracle's bits. `fault_chaos N` tries N seeds, `fault_chaos N S` from S on. */
+ * device failed has the oracle's bits. `fault_chaos N` tries N seeds, `fault_chaos N S` from S on,
+ * `fault_chaos N S reference` with plain kernels. */
 #include "cases.h"
 #include "fault_backend.h"
 #include "guard.h"
@@ -23,6 +24,7 @@ struct stage {
     struct oracle_result want[KINDS];
     uint64_t least_bytes; /* of device memory for all of them */
     uint64_t home_bytes;  /* of the job that takes most */
+    bool reference;       /* plain kernels */
 };
 
 struct attempt {
@@ -78,27 +80,28 @@ static void on_decision(void *self, const struct spw_decision *decision)
 
 static struct spw_run_config draw_config(struct attempt *attempt)
 {
-    static const enum spw_policy_name policies[] = {SPW_POLICY_RANDOM, SPW_POLICY_RANDOM,
-                                                    SPW_POLICY_LRTF, SPW_POLICY_FIFO,
-                                                    SPW_POLICY_SERIAL};
+    static const enum spw_policy_name policies[] = {
+        SPW_POLICY_RANDOM, SPW_POLICY_RANDOM, SPW_POLICY_LRTF, SPW_POLICY_FIFO, SPW_POLICY_SERIAL};
     static const uint32_t eighths[] = {8, 9, 11, 16, 64};
     const struct stage *stage = attempt->stage;
     struct spw_run_config config = {
-        .machine = {.kind = SPW_MACHINE_HOST,
-                    .device_count = 1 + draw(attempt, 4),
-                    .threads = 1 + draw(attempt, 2),
-                    .mem_bytes = stage->least_bytes * eighths[draw(attempt, 5)] / 8 / 64 * 64},
-        .policy = policies[draw(attempt, 5)],
+        .machine.kind = SPW_MACHINE_HOST,
         .policy_seed = attempt->seed,
         .backend = &fault_backend,
-        .prefetch = (int32_t)draw(attempt, 2),
-        .update_place = (int32_t)draw(attempt, 2),
-        .keep = (int32_t)draw(attempt, 3) - 1,
-        .no_residency = draw(attempt, 8) == 0,
         .guarded_homes = true,
+        .reference_kernels = stage->reference,
         .poison = true,
         .events = watch_events(&attempt->watch),
     };
+    /* One after the other: in what order an initializer draws is the compiler's choice. */
+    config.machine.device_count = 1 + draw(attempt, 4);
+    config.machine.threads = 1 + draw(attempt, 2);
+    config.machine.mem_bytes = stage->least_bytes * eighths[draw(attempt, 5)] / 8 / 64 * 64;
+    config.policy = policies[draw(attempt, 5)];
+    config.prefetch = (int32_t)draw(attempt, 2);
+    config.update_place = (int32_t)draw(attempt, 2);
+    config.keep = (int32_t)draw(attempt, 3) - 1;
+    config.no_residency = draw(attempt, 8) == 0;
     /* Room for all, or for one and a half. */
     config.host_bytes = draw(attempt, 2) ? stage->home_bytes * 8 : stage->home_bytes * 3 / 2;
     config.host_bytes = (config.host_bytes + 4095) / 4096 * 4096;
@@ -208,7 +211,7 @@ static void open_stage(struct stage *stage)
 {
     for (int i = 0; i < KINDS; i++) {
         bits_case_init(&stage->cases[i], CASES[i]);
-        stage->want[i] = oracle_train(&stage->cases[i].config, 1, false);
+        stage->want[i] = oracle_train(&stage->cases[i].config, 1, stage->reference);
         struct spw_run *run = open_wide();
         struct spw_job *job = NULL;
         struct spw_run_stats stats;
@@ -234,6 +237,7 @@ int main(int argc, char **argv)
     const uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 60;
     const uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
     static struct stage stage;
+    stage.reference = argc > 3 && strcmp(argv[3], "reference") == 0;
     open_stage(&stage);
     for (uint64_t seed = first; seed < first + count; seed++) {
         try_seed(&stage, seed);
