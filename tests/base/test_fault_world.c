@@ -37,6 +37,32 @@ Test(fault_world, a_sticky_rule_fails_from_then_on)
     cr_assert(!spw_fault_world_struck(&fault));
 }
 
+Test(fault_world, a_full_disk_fails_only_what_needs_room)
+{
+    struct spw_temporary temporary;
+    struct spw_fault_world fault;
+    struct spw_file *file;
+    char old_path[512], new_path[512];
+    spw_temporary_init(&temporary);
+    spw_temporary_write(&temporary, "old", "abc", 3);
+    (void)spw_temporary_path(&temporary, "old", old_path);
+    (void)spw_temporary_path(&temporary, "new", new_path);
+    spw_fault_world_init(&fault, spw_world_system());
+    spw_fault_world_arm(
+        &fault, SPW_FAULT_FILE,
+        (struct spw_fault_rule){.at = 1, .sticky = true, .full_disk = true, .native = ENOSPC});
+    const struct spw_world *world = &fault.world;
+    cr_assert(world->open(world->self, new_path, SPW_OPEN_CREATE, &file) == ENOSPC);
+    cr_assert(world->open(world->self, new_path, SPW_OPEN_APPEND, &file) == ENOSPC);
+    cr_assert(world->make_directory(world->self, new_path) == ENOSPC);
+    cr_assert(world->open(world->self, old_path, SPW_OPEN_READ, &file) == 0);
+    cr_assert(world->close(world->self, file) == 0);
+    cr_assert(world->rename(world->self, old_path, new_path) == 0);
+    cr_assert(world->remove(world->self, new_path) == 0);
+    cr_assert(spw_fault_world_clean(&fault));
+    spw_temporary_deinit(&temporary);
+}
+
 Test(fault_world, sees_what_is_left_over)
 {
     struct spw_temporary temporary;

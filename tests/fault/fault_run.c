@@ -6,7 +6,7 @@
  * room fails). Each attempt must end; leave no memory, open file or temporary; give a reason for
  * whatever is missing; and leave result files that are complete or absent. Faults begin before data
  * and graphs are opened, or after. `fault_run sample N` makes about N attempts of a kind,
- * `fault_run all` every one. */
+ * `fault_run all` every one; a third word `reference` asks for plain kernels. */
 #include "cases.h"
 #include "guard.h"
 #include "judge.h"
