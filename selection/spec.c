@@ -90,16 +90,6 @@ static enum spw_status check_data(const struct spw_key_context *context,
     return SPW_OK;
 }
 
-static bool is_searched(const struct spw_spec *spec, const char *path)
-{
-    for (uint32_t i = 0; i < spec->search.count; i++) {
-        if (strcmp(spec->search.parameters[i].path, path) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum spw_status check_train(const struct spw_key_context *context, struct spw_spec *spec)
 {
     struct spw_train_spec *train = &spec->train;
@@ -109,13 +99,6 @@ static enum spw_status check_train(const struct spw_key_context *context, struct
     }
     if (train->max_steps == 0 && train->epochs == 0) {
         train->epochs = 1;
-    }
-    const struct spw_schedule_spec *schedule = &train->schedule;
-    if (schedule->decay_steps != 0 && schedule->name != 3 &&
-        !is_searched(spec, "train.schedule.name")) {
-        return SPW_KEY_REFUSE(context, spw_spec_find(spec, "train.schedule.decay_steps"),
-                              "train.schedule.decay_steps",
-                              "only wsd has a decay of its own; leave it out, or name: wsd");
     }
     return SPW_OK;
 }

@@ -1,4 +1,4 @@
-/* trials.c — expands searches, and checks what only a complete trial can tell.
+/* trials.c — expands searches; what a complete trial must satisfy is in trial_check.c.
  * Tested by tests/selection/test_trials.c. */
 #include "selection/trials.h"
 
@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "selection/spec_read.h"
+#include "selection/trial_check.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,6 +34,27 @@ static void add_axis(struct grid *grid, const struct spw_search_parameter *param
     grid->axes[grid->axis_count++] = parameter;
 }
 
+static const struct spw_search_parameter *find_axis(const struct grid *grid, const char *path)
+{
+    for (uint32_t i = 0; i < grid->axis_count; i++) {
+        if (strcmp(grid->axes[i]->path, path) == 0) {
+            return grid->axes[i];
+        }
+    }
+    return NULL;
+}
+
+/* Each takes the place of the other, so that a grid over both would train some points twice. */
+static enum spw_status check_lengths(const struct spw_key_context *context, const struct grid *grid)
+{
+    const struct spw_search_parameter *epochs = find_axis(grid, "train.epochs");
+    if (epochs != NULL && find_axis(grid, "train.max_steps") != NULL) {
+        return SPW_KEY_REFUSE(context, epochs->place, "search",
+                              "both train.max_steps and train.epochs are searched; keep one");
+    }
+    return SPW_OK;
+}
+
 static enum spw_status make_grid(const struct spw_key_context *context, const struct spw_spec *spec,
                                  const struct spw_model_spec *model, struct grid *grid)
 {
@@ -43,6 +65,7 @@ static enum spw_status make_grid(const struct spw_key_context *context, const st
     for (uint32_t i = 0; i < model->search.count; i++) {
         add_axis(grid, &model->search.parameters[i]);
     }
+    SPW_TRY(check_lengths(context, grid));
     for (uint32_t i = 0; i < grid->axis_count; i++) {
         grid->points *= grid->axes[i]->values->count;
         if (grid->points > SPW_TRIALS_MAX) {
@@ -51,104 +74,6 @@ static enum spw_status make_grid(const struct spw_key_context *context, const st
         }
     }
     return SPW_OK;
-}
-
-/* ---- checks of a whole trial ---- */
-
-/* One trial under examination. */
-struct exam {
-    const struct spw_key_context *context;
-    const struct spw_spec *spec;
-    const struct spw_trial_spec *trial;
-};
-
-/* "FILE:L:C: trial ID: WHY", at the setting `path` of the trial. */
-static enum spw_status refuse(const struct exam *exam, const char *path, const char *why)
-{
-    char name[80];
-    (void)snprintf(name, sizeof(name), "trial %.70s", exam->trial->id);
-    return SPW_KEY_REFUSE(exam->context, spw_spec_find_for(exam->spec, &exam->trial->model, path),
-                          name, "%s", why);
-}
-
-/* The same at the model itself. */
-static enum spw_status refuse_model(const struct exam *exam, const char *why)
-{
-    char name[80];
-    (void)snprintf(name, sizeof(name), "trial %.70s", exam->trial->id);
-    return SPW_KEY_REFUSE(exam->context, exam->trial->model.node, name, "%s", why);
-}
-
-static enum spw_status check_batches(const struct exam *exam)
-{
-    const struct spw_train_spec *train = &exam->trial->train;
-    const uint64_t passes = (train->batch + train->micro_batch - 1) / train->micro_batch;
-    char why[200];
-    if (train->micro_batch > train->batch) {
-        (void)snprintf(why, sizeof(why),
-                       "micro_batch %" PRIu64 " is larger than batch %" PRIu64
-                       "; lower one or raise the other",
-                       train->micro_batch, train->batch);
-        return refuse(exam, "train.micro_batch", why);
-    }
-    if (train->grad_groups > passes) {
-        (void)snprintf(why, sizeof(why),
-                       "grad_groups is %" PRIu64 ", but a batch has %" PRIu64
-                       " micro-batches; lower grad_groups or micro_batch",
-                       train->grad_groups, passes);
-        return refuse(exam, "train.grad_groups", why);
-    }
-    return SPW_OK;
-}
-
-static enum spw_status check_optimizer(const struct exam *exam)
-{
-    const struct spw_optimizer_spec *optimizer = &exam->trial->train.optimizer;
-    for (uint32_t i = 0; i < exam->trial->assignment_count; i++) {
-        if (strcmp(exam->trial->assignments[i].path, "train.optimizer.name") == 0) {
-            return SPW_OK; /* each optimizer of the search takes its own settings */
-        }
-    }
-    if (optimizer->name == SPW_CHOICE_ADAMW && optimizer->momentum != 0) {
-        return refuse(exam, "train.optimizer.momentum",
-                      "adamw has no momentum; set betas, or name: sgd");
-    }
-    return SPW_OK;
-}
-
-static enum spw_status check_model(const struct exam *exam)
-{
-    const struct spw_model_spec *model = &exam->trial->model;
-    switch (model->source) {
-    case SPW_MODEL_MLP:
-        return model->hidden.values != NULL
-                   ? SPW_OK
-                   : refuse_model(exam, "hidden is missing; give a list such as [512, 512]");
-    case SPW_MODEL_CNN:
-        return model->channels.count > 0
-                   ? SPW_OK
-                   : refuse_model(exam, "channels is missing; give a list such as [16, 32]");
-    case SPW_MODEL_RESNET:
-        return model->blocks.count > 0 && model->width > 0
-                   ? SPW_OK
-                   : refuse_model(exam, "blocks or width is missing; give for instance blocks: "
-                                        "[2, 2, 2], width: 32");
-    case SPW_MODEL_GPT2:
-        return model->config.n_embd % model->config.n_head == 0
-                   ? SPW_OK
-                   : refuse_model(exam, "n_embd is no multiple of n_head; change one");
-    case SPW_MODEL_LAYERS:
-    case SPW_MODEL_FROM:
-        return SPW_OK;
-    }
-    SPW_NEVER("a source of models");
-}
-
-static enum spw_status check_trial(const struct exam *exam)
-{
-    SPW_TRY(check_batches(exam));
-    SPW_TRY(check_optimizer(exam));
-    return check_model(exam);
 }
 
 /* ---- expansion ---- */
@@ -198,8 +123,7 @@ static enum spw_status make_trial(const struct spw_key_context *context,
     if (trial->train.micro_batch == 0) {
         trial->train.micro_batch = trial->train.batch;
     }
-    const struct exam exam = {context, spec, trial};
-    return check_trial(&exam);
+    return spw_trial_check(context, spec, trial);
 }
 
 static enum spw_status check_ids(const struct spw_key_context *context,

@@ -123,8 +123,70 @@ Test(trials, settings_that_do_not_go_together_are_refused)
         refusal_of_trials(SPEC_TEXT "search: {parameters: {train.micro_batch: [1, 3]}}\n");
     cr_assert(strstr(message, "trial small-2: micro_batch 3 is larger than batch 2") != NULL, "%s",
               message);
+    cr_assert(strstr(message, ":10:46:") != NULL, "it points at the 3: %s", message);
     message = refusal_of_trials(SPEC_TEXT "  optimizer: {momentum: 0.5}\n");
     cr_assert(strstr(message, "adamw has no momentum") != NULL, "%s", message);
+}
+
+/* Steps and epochs are two lengths of one training; whichever blocks name them, one must go. */
+Test(trials, steps_and_epochs_are_not_searched_at_once)
+{
+    static const char *const texts[] = {
+        SPEC_TEXT "search: {parameters: {train.max_steps: [3, 4], train.epochs: [1]}}\n",
+        HEAD_TEXT
+        "models:\n"
+        "  - {id: a, arch: mlp, hidden: [8], search: {parameters: {train.epochs: [2]}}}\n" DATA_TEXT
+            TRAIN_TEXT "search: {parameters: {train.max_steps: [3]}}\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const char *message = refusal_of_trials(texts[i]);
+        cr_assert(strstr(message, "spec.yaml:") != NULL, "%zu: %s", i, message);
+        cr_assert(strstr(message, "search: both train.max_steps and train.epochs are searched; "
+                                  "keep one") != NULL,
+                  "%zu: %s", i, message);
+    }
+}
+
+/* A decay that the trial's schedule has no use for is refused, wherever it was given. */
+Test(trials, only_wsd_takes_decay_steps)
+{
+    static const char *const texts[] = {
+        SPEC_TEXT "  schedule: {name: cosine, decay_steps: 2}\n",
+        SPEC_TEXT "search: {parameters: {train.schedule.decay_steps: [1, 2]}}\n",
+        HEAD_TEXT
+        "models:\n"
+        "  - {id: a, arch: mlp, hidden: [8], train: {schedule: {decay_steps: 2}}}\n" DATA_TEXT
+            TRAIN_TEXT,
+        SPEC_TEXT "  schedule: wsd\n"
+                  "search: {parameters: {train.schedule.decay_steps: [2]}}\n",
+    };
+    for (size_t i = 0; i < 3; i++) {
+        const char *message = refusal_of_trials(texts[i]);
+        cr_assert(strstr(message, "only wsd has a decay of its own") != NULL, "%zu: %s", i,
+                  message);
+    }
+    struct spw_spec *spec = spec_of(texts[3]);
+    struct spw_trials *trials = trials_of(spec);
+    cr_assert(trials->items[0].train.schedule.decay_steps == 2, "wsd takes it");
+    spw_trials_destroy(trials);
+    spw_spec_destroy(spec);
+}
+
+/* What the common part gives for its own schedule or optimizer is no mistake of a model that chose
+ * another. */
+Test(trials, a_model_that_chooses_another_name_leaves_common_settings_unused)
+{
+    struct spw_spec *spec = spec_of(
+        HEAD_TEXT "models:\n"
+                  "  - {id: a, arch: mlp, hidden: [8]}\n"
+                  "  - {id: b, arch: mlp, hidden: [8], train: {schedule: cosine, optimizer: "
+                  "adamw}}\n" DATA_TEXT TRAIN_TEXT "  schedule: {name: wsd, decay_steps: 2}\n"
+                  "  optimizer: {name: sgd, momentum: 0.9}\n");
+    struct spw_trials *trials = trials_of(spec);
+    cr_assert(trials->items[0].train.schedule.name == SPW_LR_WSD, "the common schedule");
+    cr_assert(trials->items[1].train.schedule.name == SPW_LR_COSINE, "its own");
+    spw_trials_destroy(trials);
+    spw_spec_destroy(spec);
 }
 
 Test(trials, a_searched_optimizer_takes_its_own_settings)
