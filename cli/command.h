@@ -17,7 +17,8 @@ enum cli_exit {
     CLI_SOME_FINISHED = 3,
     CLI_DOES_NOT_FIT = 4,
     CLI_FAULT = 70,
-    CLI_INTERRUPTED = 130,
+    CLI_INTERRUPTED = 130, /* by SIGINT */
+    CLI_TERMINATED = 143,  /* by SIGTERM */
 };
 
 enum cli_flag {
@@ -86,6 +87,8 @@ void cli_print_usage(FILE *out);
 /* Prints a failure to standard error, and with --json as an object to standard output; returns the
  * exit code that goes with it. */
 int cli_fail(const struct cli *cli, const struct spw_error *error);
+/* The same with an exit code that the caller knows better. */
+int cli_fail_as(const struct cli *cli, const struct spw_error *error, int code);
 /* Loads the spec that the first word names, with the other words as overrides. */
 enum spw_status cli_load_spec(const struct cli *cli, struct spw_error *error,
                               struct spw_spec **out);

@@ -23,7 +23,8 @@ const struct cli_command cli_commands[] = {
             "their files, a run can't be resumed. A second ^C kills.\n"
             "\n"
             "Exit codes: 0 all trials finished, 1 none, 3 some; 2 bad usage or file, 4 does not\n"
-            "fit, both before anything is started; 70 a fault of ours; 130 interrupted.\n",
+            "fit, both before anything is started; 70 a fault of ours or of the machine; 130\n"
+            "stopped by ^C, 143 by SIGTERM.\n",
         .flags = SPEC_FLAGS | CLI_FLAG_OUT | CLI_FLAG_PROGRESS,
         .words_min = 1,
         .words_max = 64,

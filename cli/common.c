@@ -36,9 +36,8 @@ static int exit_code_of(enum spw_status status)
     SPW_NEVER("a status");
 }
 
-int cli_fail(const struct cli *cli, const struct spw_error *error)
+int cli_fail_as(const struct cli *cli, const struct spw_error *error, int code)
 {
-    const int code = exit_code_of(error->status);
     const bool colours = cli->terminal.colours;
     fprintf(stderr, "%sspillway %s:%s %s\n", colours ? "\x1b[1;31m" : "", cli->command->name,
             colours ? "\x1b[0m" : "", error->what);
@@ -60,6 +59,11 @@ int cli_fail(const struct cli *cli, const struct spw_error *error)
         spw_text_deinit(&text);
     }
     return code;
+}
+
+int cli_fail(const struct cli *cli, const struct spw_error *error)
+{
+    return cli_fail_as(cli, error, exit_code_of(error->status));
 }
 
 enum spw_status cli_load_spec(const struct cli *cli, struct spw_error *error, struct spw_spec **out)

@@ -1,6 +1,8 @@
 /* interrupt.c — waits for ^C. Tested by tests/cli/test_run.py. */
 #include "cli/interrupt.h"
 
+#include "cli/command.h"
+
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,7 +50,8 @@ static void watch(void *argument)
         if (number <= 0) {
             continue;
         }
-        if (atomic_fetch_add(&interrupt->signals, 1) == 0) {
+        if (atomic_load(&interrupt->first) == 0) {
+            atomic_store(&interrupt->first, number);
             stop_run(interrupt);
         } else {
             die_of(number);
@@ -81,7 +84,12 @@ void cli_interrupt_set_run(struct cli_interrupt *interrupt, struct spw_run *run)
 
 bool cli_interrupt_came(const struct cli_interrupt *interrupt)
 {
-    return atomic_load(&interrupt->signals) > 0;
+    return atomic_load(&interrupt->first) != 0;
+}
+
+int cli_interrupt_code(const struct cli_interrupt *interrupt)
+{
+    return atomic_load(&interrupt->first) == SIGTERM ? CLI_TERMINATED : CLI_INTERRUPTED;
 }
 
 void cli_interrupt_end(struct cli_interrupt *interrupt)

@@ -16,7 +16,7 @@ struct cli_interrupt {
     struct spw_mutex mutex;
     struct spw_run *run; /* under the mutex; NULL: none yet */
     sigset_t before;     /* the mask to go back to */
-    atomic_uint signals; /* so far */
+    atomic_int first;    /* number of the first signal; 0: none came */
     atomic_bool over;
     bool started;
 };
@@ -26,6 +26,9 @@ enum spw_status cli_interrupt_begin(struct cli_interrupt *interrupt, struct spw_
 /* From now on signals stop `run`; NULL: nothing. */
 void cli_interrupt_set_run(struct cli_interrupt *interrupt, struct spw_run *run);
 bool cli_interrupt_came(const struct cli_interrupt *interrupt);
+/* The exit code that a shell expects after the signal that came first, 128 + its number:
+ * CLI_INTERRUPTED or CLI_TERMINATED. One must have come. */
+int cli_interrupt_code(const struct cli_interrupt *interrupt);
 /* A zeroed struct is allowed. */
 void cli_interrupt_end(struct cli_interrupt *interrupt);
 

@@ -182,17 +182,18 @@ int cli_run(const struct cli *cli)
     struct session session = {.cli = cli};
     int code = CLI_DONE;
     if (prepare(&session, &error) != SPW_OK || start(&session, &error) != SPW_OK) {
-        code = cli_fail(cli, &error);
+        code = error.status == SPW_ERR_CANCELLED
+                   ? cli_fail_as(cli, &error, cli_interrupt_code(&session.interrupt))
+                   : cli_fail(cli, &error);
     } else {
         const enum spw_status status = train(&session, &error);
         if (status == SPW_ERR_CANCELLED) {
             (void)report(&session, true);
             fprintf(stderr, "spillway run: interrupted; this run can't be resumed\n");
-            code = CLI_INTERRUPTED;
+            code = cli_interrupt_code(&session.interrupt);
         } else if (status != SPW_OK) {
             (void)report(&session, false);
-            (void)cli_fail(cli, &error);
-            code = CLI_FAULT;
+            code = cli_fail_as(cli, &error, CLI_FAULT);
         } else {
             code = report(&session, false) ? exit_code(&session) : CLI_FAULT;
         }

@@ -182,13 +182,13 @@ def wait_for_steps(folder):
     raise AssertionError("the run did not get under way")
 
 
-def an_interrupt_ends_the_run_with_130(folder):
-    for number in [signal.SIGINT, signal.SIGTERM]:
+def a_signal_ends_the_run_with_its_code(folder):
+    for number, code in [(signal.SIGINT, 130), (signal.SIGTERM, 143)]:
         process = start(folder, "--progress", "none")
         wait_for_steps(folder)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
-        assert process.returncode == 130, (process.returncode, err)
+        assert process.returncode == code, (number, process.returncode, err)
         assert b"can't be resumed" in err, err
         assert b"cancelled" in out, out
         summary = json.loads(folder.read("r/summary.json"))
@@ -219,5 +219,5 @@ if __name__ == "__main__":
         a_log_of_decisions_can_be_replayed, a_seed_that_is_searched_differs,
         weights_can_start_another_run, runs_get_names_of_their_own,
         json_and_progress_go_to_their_streams, a_timeline_is_written_on_request,
-        one_bad_trial_harms_no_other, an_interrupt_ends_the_run_with_130,
+        one_bad_trial_harms_no_other, a_signal_ends_the_run_with_its_code,
         metrics_can_be_followed]))
