@@ -41,7 +41,7 @@ int cli_fail_as(const struct cli *cli, const struct spw_error *error, int code)
     const bool colours = cli->terminal.colours;
     fprintf(stderr, "%sspillway %s:%s %s\n", colours ? "\x1b[1;31m" : "", cli->command->name,
             colours ? "\x1b[0m" : "", error->what);
-    if (code == CLI_FAULT) {
+    if (code == CLI_FAULT && error->status != SPW_ERR_IO) { /* a full disk is no bug */
         fprintf(stderr,
                 "This is a fault of Spillway or of the machine (%s, %s:%d). A report of it is "
                 "welcome, with the spec and `spillway doctor --json`.\n",

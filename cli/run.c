@@ -19,8 +19,8 @@ struct session {
     char *path; /* of the run's folder */
     struct cli_interrupt interrupt;
     struct cli_progress *progress;
+    struct spw_rundir folder;
     struct spw_recorder recorder;
-    bool started; /* the folder exists */
 };
 
 /* ---- events go to the files and to the display ---- */
@@ -99,22 +99,32 @@ static enum spw_status prepare(struct session *session, struct spw_error *error)
     return cli_progress_create(cli, session->sweep, session->run, error, &session->progress);
 }
 
-static enum spw_status start(struct session *session, struct spw_error *error)
+static enum spw_status write_beginning(struct session *session, struct spw_error *error)
 {
     char *directory = cli_current_directory();
     if (directory == NULL) {
         return SPW_FAIL(error, SPW_ERR_NO_MEMORY, "no memory for a path");
     }
-    const enum spw_status status = spw_rundir_create(session->sweep, session->run, session->path,
-                                                     directory[0] != '\0' ? directory : NULL,
-                                                     error);
+    const enum spw_status status = spw_rundir_fill(&session->folder, session->sweep, session->run,
+                                                   directory[0] != '\0' ? directory : NULL, error);
     free(directory);
     SPW_TRY(status);
-    session->started = true;
-    fprintf(session->cli->arguments.json ? stderr : stdout, "run folder: %s\n", session->path);
-    (void)fflush(stdout);
     return spw_recorder_open(&session->recorder, session->sweep, session->run, session->path,
                              error);
+}
+
+/* The files that are there before training. If one can't be written none is left, nor a folder. */
+static enum spw_status start(struct session *session, struct spw_error *error)
+{
+    const enum spw_status status = write_beginning(session, error);
+    if (status != SPW_OK) {
+        (void)spw_recorder_close(&session->recorder, error);
+        spw_rundir_remove(&session->folder);
+        return status;
+    }
+    fprintf(session->cli->arguments.json ? stderr : stdout, "run folder: %s\n", session->path);
+    (void)fflush(stdout);
+    return SPW_OK;
 }
 
 static enum spw_status train(struct session *session, struct spw_error *error)
@@ -181,10 +191,13 @@ int cli_run(const struct cli *cli)
     struct spw_error error = {0};
     struct session session = {.cli = cli};
     int code = CLI_DONE;
-    if (prepare(&session, &error) != SPW_OK || start(&session, &error) != SPW_OK) {
+    if (prepare(&session, &error) != SPW_OK ||
+        spw_rundir_make(cli->world, session.path, &error, &session.folder) != SPW_OK) {
         code = error.status == SPW_ERR_CANCELLED
                    ? cli_fail_as(cli, &error, cli_interrupt_code(&session.interrupt))
                    : cli_fail(cli, &error);
+    } else if (start(&session, &error) != SPW_OK) {
+        code = cli_fail_as(cli, &error, CLI_FAULT); /* it was no file of the user's */
     } else {
         const enum spw_status status = train(&session, &error);
         if (status == SPW_ERR_CANCELLED) {

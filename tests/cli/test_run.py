@@ -164,6 +164,14 @@ def one_bad_trial_harms_no_other(folder):
     assert "failed" in last.stdout
 
 
+def a_folder_that_cannot_be_made_is_refused(folder):
+    folder.write("file", "x")
+    result = folder.run("run", "tiny.yaml", "--out", "file/a/r", code=2)
+    assert "cannot" in result.stderr and result.stdout == "", result
+    folder.run("run", "tiny.yaml", "--out", "new/r/", "train.epochs=1", code=0)
+    assert os.path.exists(folder.file("new/r/summary.json"))
+
+
 def start(folder, *words):
     """A run that would take hours."""
     return subprocess.Popen([folder.command, "run", "tiny.yaml", "--out", "r",
@@ -219,5 +227,6 @@ if __name__ == "__main__":
         a_log_of_decisions_can_be_replayed, a_seed_that_is_searched_differs,
         weights_can_start_another_run, runs_get_names_of_their_own,
         json_and_progress_go_to_their_streams, a_timeline_is_written_on_request,
-        one_bad_trial_harms_no_other, a_signal_ends_the_run_with_its_code,
+        one_bad_trial_harms_no_other, a_folder_that_cannot_be_made_is_refused,
+        a_signal_ends_the_run_with_its_code,
         metrics_can_be_followed]))

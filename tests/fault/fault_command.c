@@ -215,7 +215,14 @@ static int look_for_temporary(const char *path, const struct stat *status, int k
     return 0;
 }
 
-/* Does the code go with what is there? */
+static bool has_folder(const struct stage *stage)
+{
+    char path[512];
+    return access(spw_temporary_path(&stage->folder, "run", path), F_OK) == 0;
+}
+
+/* Does the code go with what is there? 2 says that nothing was written, and a run that ended before
+ * its first line on standard output has left nothing either. */
 static bool judge_code(struct stage *stage, int code, const bool is_there[TRIALS],
                        enum spw_fault_kind kind)
 {
@@ -225,10 +232,13 @@ static bool judge_code(struct stage *stage, int code, const bool is_there[TRIALS
     const bool possible = code == CLI_DONE            ? done == TRIALS
                           : code == CLI_SOME_FINISHED ? done == 1
                           : code == CLI_NONE_FINISHED ? done == 0
-                          : code == CLI_USAGE         ? kind == SPW_FAULT_FILE && done == 0
+                          : code == CLI_USAGE         ? kind == SPW_FAULT_FILE && !has_folder(stage)
                                                       : code == CLI_FAULT;
     if (!possible) {
         return fault(stage, "exit code", text);
+    }
+    if (has_folder(stage) && strstr(stage->said, "run folder: ") == NULL) {
+        return fault(stage, "a folder of which nothing was said:", stage->said);
     }
     if (code != CLI_DONE && !spw_fault_world_struck(&stage->fault)) {
         return fault(stage, "without a fault:", stage->said);

@@ -1,6 +1,7 @@
 /* test_rundir.c — the folder of a run, and what a failure leaves of it: nothing. */
 #include "fixture.h"
 
+#include "base/status.h"
 #include "models/json.h"
 #include "selection/environment.h"
 #include "selection/recorder.h"
@@ -58,6 +59,24 @@ Test(rundir, the_first_free_name_is_chosen)
     spw_release(world, path);
     cr_assert(spw_rundir_choose(world, "x", "runs/x", &error, &path) == SPW_ERR_USAGE, "refused");
     cr_assert(strstr(error.what, "exists already") != NULL, "%s", error.what);
+    error = (struct spw_error){0};
+    cr_assert(spw_rundir_choose(world, "x", "runs/new//", &error, &path) == SPW_OK, "%s",
+              error.what);
+    cr_assert(strcmp(path, "runs/new") == 0, "a shell's slash goes: %s", path);
+    spw_release(world, path);
+    cr_assert(spw_rundir_choose(world, "x", "", &error, &path) == SPW_ERR_USAGE, "refused");
+}
+
+/* Makes and fills the folder; on failure takes it back. */
+static enum spw_status make_and_fill(struct spw_run *of, const char *path, struct spw_error *error)
+{
+    struct spw_rundir folder;
+    SPW_TRY(spw_rundir_make(sweep->world, path, error, &folder));
+    const enum spw_status status = spw_rundir_fill(&folder, sweep, of, "/cwd", error);
+    if (status != SPW_OK) {
+        spw_rundir_remove(&folder);
+    }
+    return status;
 }
 
 static struct spw_json *json_of(const char *name)
@@ -79,7 +98,7 @@ Test(rundir, it_holds_config_environment_and_plans)
     char path[512], config[512];
     struct spw_error error = {0};
     spw_temporary_path(&temporary, "a/b/run", path);
-    cr_assert(spw_rundir_create(sweep, run, path, "/cwd", &error) == SPW_OK, "%s", error.what);
+    cr_assert(make_and_fill(run, path, &error) == SPW_OK, "%s", error.what);
 
     struct spw_json *environment = json_of("a/b/run/environment.json");
     cr_assert(spw_json_integer(spw_json_member(environment, "cores")) > 0, "cores");
@@ -106,42 +125,103 @@ Test(rundir, it_holds_config_environment_and_plans)
 Test(rundir, what_exists_is_left_alone)
 {
     struct spw_error error = {0};
-    cr_assert(spw_rundir_create(sweep, run, temporary.path, "/cwd", &error) == SPW_ERR_EXISTS, "%s",
-              error.what);
+    cr_assert(make_and_fill(run, temporary.path, &error) == SPW_ERR_EXISTS, "%s", error.what);
     cr_assert(spw_temporary_count(&temporary) == 0, "nothing was written");
+}
+
+/* Parents that were there stay, those made for the run go, unless they are in use by now. */
+Test(rundir, it_takes_back_what_it_made_and_no_more)
+{
+    const struct spw_world *world = spw_world_system();
+    struct spw_error error = {0};
+    struct spw_rundir folder;
+    char path[512], beside[512];
+    cr_assert(world->make_directory(world->self, spw_temporary_path(&temporary, "old", path)) == 0,
+              "mkdir");
+    spw_temporary_path(&temporary, "old/a//b/run", path);
+    cr_assert(spw_rundir_make(world, path, &error, &folder) == SPW_OK, "%s", error.what);
+    cr_assert(access(path, W_OK) == 0, "made");
+    spw_rundir_remove(&folder);
+    cr_assert(access(spw_temporary_path(&temporary, "old/a", path), F_OK) != 0, "taken back");
+    cr_assert(access(spw_temporary_path(&temporary, "old", path), F_OK) == 0, "it was there");
+
+    spw_temporary_path(&temporary, "old/a/run", path);
+    cr_assert(spw_rundir_make(world, path, &error, &folder) == SPW_OK, "%s", error.what);
+    spw_temporary_write(&temporary, "old/a/other", "x", 1);
+    spw_rundir_remove(&folder);
+    cr_assert(access(path, F_OK) != 0, "taken back");
+    cr_assert(access(spw_temporary_path(&temporary, "old/a/other", beside), F_OK) == 0, "in use");
+    remove(beside);
+
+    /* A file where a folder should be: the folders above it go again. */
+    spw_temporary_write(&temporary, "file", "x", 1);
+    spw_temporary_path(&temporary, "new/../file/run", path);
+    cr_assert(spw_rundir_make(world, path, &error, &folder) == SPW_ERR_NOT_FOUND, "%s", error.what);
+    cr_assert(access(spw_temporary_path(&temporary, "new", path), F_OK) != 0, "taken back");
+}
+
+/* The beginning of a run, as the command makes it. */
+static enum spw_status begin_run(const char *path, struct spw_error *error)
+{
+    struct spw_rundir folder;
+    struct spw_recorder recorder = {0};
+    SPW_TRY(spw_rundir_make(sweep->world, path, error, &folder));
+    enum spw_status status = spw_rundir_fill(&folder, sweep, run, "/cwd", error);
+    if (status == SPW_OK) {
+        status = spw_recorder_open(&recorder, sweep, run, path, error);
+    }
+    const enum spw_status closed = spw_recorder_close(&recorder, error);
+    status = status == SPW_OK ? closed : status;
+    if (status != SPW_OK) {
+        spw_rundir_remove(&folder);
+    }
+    return status;
+}
+
+/* Once, or from then on, as when memory or the disk is full. Returns whether it struck. */
+static bool check_fault(struct spw_fault_world *fault, enum spw_fault_kind kind,
+                        struct spw_fault_rule rule, const char *path)
+{
+    struct spw_error error = {0};
+    spw_fault_world_arm(fault, kind, rule);
+    const enum spw_status status = begin_run(path, &error);
+    const bool struck = spw_fault_world_struck(fault);
+    const int at = (int)rule.at;
+    cr_assert((status == SPW_OK) == !struck, "kind %d, call %d: %s", (int)kind, at, error.what);
+    cr_assert(!struck || error.status != SPW_OK, "kind %d, call %d was not told", (int)kind, at);
+    cr_assert(spw_fault_world_clean(fault), "kind %d, call %d leaks", (int)kind, at);
+    cr_assert(!struck || spw_temporary_count(&temporary) == 0, "kind %d, call %d left something",
+              (int)kind, at);
+    return struck;
 }
 
 Test(rundir, any_failure_leaves_nothing)
 {
-    char path[512];
+    static const char *const names[] = {"a/b/run/trials",
+                                        "a/b/run/decisions.log",
+                                        "a/b/run/config.yaml",
+                                        "a/b/run/environment.json",
+                                        "a/b/run/plan.txt",
+                                        "a/b/run",
+                                        "a/b",
+                                        "a"};
+    char path[512], file[512];
     struct spw_fault_world fault;
-    spw_temporary_path(&temporary, "run", path);
+    spw_temporary_path(&temporary, "a/b/run", path);
     spw_fault_world_init(&fault, spw_world_system());
     const struct spw_world *before = sweep->world;
     sweep->world = &fault.world;
     for (int kind = 0; kind < SPW_FAULT_KINDS; kind++) {
-        uint64_t at = 1;
-        for (; at < 10000; at++) {
-            struct spw_error error = {0};
-            spw_fault_world_arm(&fault, (enum spw_fault_kind)kind,
-                                (struct spw_fault_rule){.at = at});
-            const enum spw_status status = spw_rundir_create(sweep, run, path, "/cwd", &error);
-            if (!spw_fault_world_struck(&fault)) {
-                cr_assert(status == SPW_OK, "%s", error.what);
-                break;
+        for (int sticky = 0; sticky < 2; sticky++) {
+            struct spw_fault_rule rule = {.at = 1, .sticky = sticky != 0, .full_disk = sticky != 0};
+            while (rule.at < 10000 && check_fault(&fault, (enum spw_fault_kind)kind, rule, path)) {
+                rule.at++;
             }
-            cr_assert(status != SPW_OK, "kind %d, call %d was not noticed", kind, (int)at);
-            cr_assert(error.status != SPW_OK, "kind %d, call %d was not told", kind, (int)at);
-            cr_assert(spw_fault_world_clean(&fault), "kind %d, call %d leaks", kind, (int)at);
-            cr_assert(spw_temporary_count(&temporary) == 0, "kind %d, call %d left something", kind,
-                      (int)at);
+            cr_assert(rule.at > 3 && rule.at < 10000, "kind %d: %d calls", kind, (int)rule.at);
+            for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+                cr_assert(remove(spw_temporary_path(&temporary, names[i], file)) == 0, "%s", file);
+            }
         }
-        cr_assert(at > 3 && at < 10000, "kind %d: %d calls", kind, (int)at);
-        char file[512];
-        remove(spw_temporary_path(&temporary, "run/config.yaml", file));
-        remove(spw_temporary_path(&temporary, "run/environment.json", file));
-        remove(spw_temporary_path(&temporary, "run/plan.txt", file));
-        rmdir(path);
     }
     sweep->world = before;
 }
@@ -151,7 +231,7 @@ Test(rundir, the_summary_is_json_with_every_trial_and_device)
     char path[512];
     struct spw_error error = {0};
     spw_temporary_path(&temporary, "run", path);
-    cr_assert(spw_rundir_create(sweep, run, path, "/cwd", &error) == SPW_OK, "%s", error.what);
+    cr_assert(make_and_fill(run, path, &error) == SPW_OK, "%s", error.what);
     cr_assert(spw_summary_write(sweep, run, path, false, &error) == SPW_OK, "%s", error.what);
     struct spw_json *summary = json_of("run/summary.json");
     const struct spw_json *trials = spw_json_member(summary, "trials");
@@ -215,8 +295,7 @@ Test(rundir, a_run_leaves_metrics_and_weights_of_every_trial)
               error.what);
     cr_assert(spw_sweep_add(sweep, session.run, &error) == SPW_OK, "%s", error.what);
     spw_temporary_path(&temporary, "run", path);
-    cr_assert(spw_rundir_create(sweep, session.run, path, "/cwd", &error) == SPW_OK, "%s",
-              error.what);
+    cr_assert(make_and_fill(session.run, path, &error) == SPW_OK, "%s", error.what);
     cr_assert(spw_recorder_open(&session.recorder, sweep, session.run, path, &error) == SPW_OK,
               "%s", error.what);
     cr_assert(spw_run_execute(session.run, &error) == SPW_OK, "%s", error.what);
