@@ -51,15 +51,6 @@ struct spw_pool {
     struct spw_condition done;
 };
 
-static void pause_briefly(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#else
-    atomic_signal_fence(memory_order_seq_cst);
-#endif
-}
-
 static bool tiles_left(struct spw_pool *pool)
 {
     return (uint32_t)atomic_load(&pool->ticket) > 0;
@@ -113,7 +104,7 @@ static void work(void *argument)
             spins = 0;
         } else if (spins < SPINS_MAX) {
             spins++;
-            pause_briefly();
+            spw_thread_pause();
         } else {
             sleep_for_work(pool);
             spins = 0;
@@ -127,7 +118,7 @@ static void wait_for_last(struct spw_pool *pool)
         if (all_finished(pool)) {
             return;
         }
-        pause_briefly();
+        spw_thread_pause();
     }
     spw_mutex_lock(&pool->mutex);
     atomic_store(&pool->caller_sleeps, true);

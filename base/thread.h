@@ -38,6 +38,16 @@ enum spw_status spw_thread_start(struct spw_thread *thread, const char *name, co
                                  void (*run)(void *), void *argument, struct spw_error *error);
 void spw_thread_join(struct spw_thread *thread);
 
+/* One turn of waiting without sleep, some 10 to 50 ns: tells the core that others may have it. */
+static inline void spw_thread_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("" ::: "memory");
+#endif
+}
+
 /* A pool that runs `tile(context, index, thread)` for index in [0, tiles) on `threads` threads, the
  * caller being one of them (thread 0). Which thread runs which tile is not fixed: `thread`, in
  * [0, threads), may choose scratch memory only, and a tile's result may depend on its index alone.

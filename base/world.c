@@ -1,11 +1,12 @@
 /* world.c — conveniences on top of a world's table: checked allocation and whole files.
  *
- * It knows no system call; those are in world_system.c. Tested by tests/base/test_world.c, and with
- * failing calls by tests/base/test_world_faults.c. */
+ * It knows no system call; those are in world_system.c. Tested by tests/base/test_world.c, with
+ * failing calls too. */
 #include "base/world.h"
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/new_file.h"
 #include "base/pointer.h"
 #include "base/status.h"
 
@@ -184,71 +185,10 @@ out:
     return SPW_OK;
 }
 
-/* A temporary that an earlier, killed run left behind is in nobody's use. */
-static int open_temporary(const struct spw_world *world, const char *path, struct spw_file **file)
-{
-    int native = world->open(world->self, path, SPW_OPEN_CREATE, file);
-    if (native == EEXIST) {
-        native = world->remove(world->self, path);
-        if (native == 0) {
-            native = world->open(world->self, path, SPW_OPEN_CREATE, file);
-        }
-    }
-    return native;
-}
-
-/* Writes, syncs and closes; the caller removes the temporary if this fails. */
-static enum spw_status fill_temporary(const struct spw_world *world, struct spw_file *file,
-                                      const char *path, const void *data, uint64_t bytes,
-                                      struct spw_error *error)
-{
-    enum spw_status status = SPW_OK;
-    int native = world->write(world->self, file, data, bytes);
-    if (native != 0) {
-        status = SPW_FAIL_FILE(error, native, "write", path);
-    } else {
-        native = world->sync(world->self, file);
-        if (native != 0) {
-            status = SPW_FAIL_FILE(error, native, "sync", path);
-        }
-    }
-    /* Closed in every case; some file systems report a failed write only here. */
-    native = world->close(world->self, file);
-    if (native != 0 && status == SPW_OK) {
-        status = SPW_FAIL_FILE(error, native, "close", path);
-    }
-    return status;
-}
-
 enum spw_status spw_write_file(const struct spw_world *world, const char *path, const void *data,
                                uint64_t bytes, struct spw_error *error)
 {
-    static const char suffix[] = ".tmp";
-    const uint64_t length = strlen(path);
-    char *temporary;
-    SPW_TRY(spw_allocate(world, length + sizeof(suffix), 1, "a file name", error, &temporary));
-    memcpy(temporary, path, (size_t)length);
-    memcpy(temporary + length, suffix, sizeof(suffix));
-
-    enum spw_status status;
-    struct spw_file *file;
-    int native = open_temporary(world, temporary, &file);
-    if (native != 0) {
-        status = SPW_FAIL_FILE(error, native, "create", path);
-        goto out;
-    }
-    status = fill_temporary(world, file, path, data, bytes, error);
-    if (status == SPW_OK) {
-        native = world->rename(world->self, temporary, path);
-        if (native != 0) {
-            status = SPW_FAIL_FILE(error, native, "rename the finished", path);
-        }
-    }
-    if (status != SPW_OK) {
-        (void)world->remove(world->self, temporary);
-    }
-
-out:
-    spw_release(world, temporary);
-    return status;
+    struct spw_new_file file;
+    SPW_TRY(spw_new_file_open(&file, world, path, error));
+    return spw_new_file_close(&file, spw_new_file_write(&file, data, bytes, error), error);
 }

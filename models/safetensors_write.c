@@ -4,22 +4,15 @@
  * depend on the model. Tested by tests/models/test_safetensors_write.c. */
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/new_file.h"
 #include "base/status.h"
 #include "models/json.h"
 #include "models/safetensors.h"
 
-#include <errno.h>
 #include <inttypes.h>
 
 #define HEADER_BYTES_MAX UINT64_C(100000000)
 #define PIECE_ELEMENTS 65536
-
-struct writer {
-    const struct spw_world *world;
-    struct spw_file *file;
-    const char *path; /* as the caller knows it */
-    struct spw_error *error;
-};
 
 /* The JSON header, padded with spaces so that the data begins at a multiple of 8. */
 static enum spw_status make_header(const char *path, uint64_t count, const char *const *names,
@@ -60,92 +53,37 @@ static enum spw_status make_header(const char *path, uint64_t count, const char 
     return SPW_OK;
 }
 
-static enum spw_status put(const struct writer *writer, const void *from, uint64_t bytes)
-{
-    const int native = writer->world->write(writer->world->self, writer->file, from, bytes);
-    if (native != 0) {
-        return SPW_FAIL_FILE(writer->error, native, "write", writer->path);
-    }
-    return SPW_OK;
-}
-
-static enum spw_status put_data(const struct writer *writer, uint64_t count,
+static enum spw_status put_data(struct spw_new_file *file, uint64_t count,
                                 const struct spw_shape *shapes,
-                                const struct spw_tensor_source *source, float *piece)
+                                const struct spw_tensor_source *source, float *piece,
+                                struct spw_error *error)
 {
     for (uint64_t i = 0; i < count; i++) {
         const uint64_t elements = (uint64_t)spw_shape_elements(&shapes[i]);
         for (uint64_t first = 0; first < elements; first += PIECE_ELEMENTS) {
             const uint64_t left = elements - first;
             const uint64_t taken = left < PIECE_ELEMENTS ? left : PIECE_ELEMENTS;
-            SPW_TRY(source->read(source->self, i, first, taken, piece, writer->error));
-            SPW_TRY(put(writer, piece, taken * sizeof(float)));
+            SPW_TRY(source->read(source->self, i, first, taken, piece, error));
+            SPW_TRY(spw_new_file_write(file, piece, taken * sizeof(float), error));
         }
     }
     return SPW_OK;
 }
 
-/* Fills the open temporary file and brings it to the disk. */
-static enum spw_status put_all(const struct writer *writer, const struct spw_text *header,
+static enum spw_status put_all(struct spw_new_file *file, const struct spw_text *header,
                                uint64_t count, const struct spw_shape *shapes,
-                               const struct spw_tensor_source *source)
+                               const struct spw_tensor_source *source, struct spw_error *error)
 {
     float *piece;
-    SPW_TRY(spw_allocate(writer->world, PIECE_ELEMENTS, sizeof(float), "a piece of a tensor",
-                         writer->error, &piece));
+    SPW_TRY(spw_allocate(file->world, PIECE_ELEMENTS, sizeof(float), "a piece of a tensor", error,
+                         &piece));
     enum spw_status status;
-    SPW_TRY_GOTO(put(writer, &header->bytes, sizeof(header->bytes)), out);
-    SPW_TRY_GOTO(put(writer, header->data, header->bytes), out);
-    SPW_TRY_GOTO(put_data(writer, count, shapes, source, piece), out);
-    const int native = writer->world->sync(writer->world->self, writer->file);
-    if (native != 0) {
-        status = SPW_FAIL_FILE(writer->error, native, "sync", writer->path);
-    }
+    SPW_TRY_GOTO(spw_new_file_write(file, &header->bytes, sizeof(header->bytes), error), out);
+    SPW_TRY_GOTO(spw_new_file_write(file, header->data, header->bytes, error), out);
+    SPW_TRY_GOTO(put_data(file, count, shapes, source, piece, error), out);
 
 out:
-    spw_release(writer->world, piece);
-    return status;
-}
-
-/* A temporary that an earlier, killed run left behind is in nobody's use. */
-static int create_temporary(const struct spw_world *world, const char *path, struct spw_file **file)
-{
-    int native = world->open(world->self, path, SPW_OPEN_CREATE, file);
-    if (native == EEXIST) {
-        native = world->remove(world->self, path);
-        if (native == 0) {
-            native = world->open(world->self, path, SPW_OPEN_CREATE, file);
-        }
-    }
-    return native;
-}
-
-/* Creates, fills, closes and renames; removes the temporary if anything fails. */
-static enum spw_status write_through(struct writer *writer, const char *temporary,
-                                     const struct spw_text *header, uint64_t count,
-                                     const struct spw_shape *shapes,
-                                     const struct spw_tensor_source *source)
-{
-    const struct spw_world *world = writer->world;
-    int native = create_temporary(world, temporary, &writer->file);
-    if (native != 0) {
-        return SPW_FAIL_FILE(writer->error, native, "create", writer->path);
-    }
-    enum spw_status status = put_all(writer, header, count, shapes, source);
-    /* Closed in every case; some file systems report a failed write only here. */
-    native = world->close(world->self, writer->file);
-    if (native != 0 && status == SPW_OK) {
-        status = SPW_FAIL_FILE(writer->error, native, "close", writer->path);
-    }
-    if (status == SPW_OK) {
-        native = world->rename(world->self, temporary, writer->path);
-        if (native != 0) {
-            status = SPW_FAIL_FILE(writer->error, native, "rename the finished", writer->path);
-        }
-    }
-    if (status != SPW_OK) {
-        (void)world->remove(world->self, temporary);
-    }
+    spw_release(file->world, piece);
     return status;
 }
 
@@ -155,20 +93,17 @@ enum spw_status spw_safetensors_write(const struct spw_world *world, const char 
                                       const struct spw_tensor_source *source,
                                       struct spw_error *error)
 {
-    struct writer writer = {.world = world, .path = path, .error = error};
+    struct spw_new_file file;
     struct spw_text header;
-    struct spw_arena arena;
     spw_text_init(&header, world);
-    spw_arena_init(&arena, world);
     enum spw_status status;
-    const char *temporary;
     SPW_TRY_GOTO(make_header(path, count, names, shapes, &header, error), out);
-    SPW_TRY_GOTO(spw_arena_text(&arena, error, &temporary, "%s.tmp", path), out);
     SPW_ASSERT(header.bytes % 8 == 0);
-    status = write_through(&writer, temporary, &header, count, shapes, source);
+    SPW_TRY_GOTO(spw_new_file_open(&file, world, path, error), out);
+    status =
+        spw_new_file_close(&file, put_all(&file, &header, count, shapes, source, error), error);
 
 out:
     spw_text_deinit(&header);
-    spw_arena_deinit(&arena);
     return status;
 }

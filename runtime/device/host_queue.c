@@ -36,15 +36,6 @@ static uint64_t slot_of(uint64_t ticket)
     return (ticket - 1) & (SPW_HOST_COMMANDS_MAX - 1);
 }
 
-static void pause_briefly(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#else
-    atomic_signal_fence(memory_order_seq_cst);
-#endif
-}
-
 static void wake(struct spw_host_queue *queue)
 {
     spw_mutex_lock(&queue->mutex);
@@ -139,7 +130,7 @@ static bool look_around(struct spw_host_queue *queue, const struct spw_wait *wai
             queue->penalty = 1;
             return true;
         }
-        pause_briefly();
+        spw_thread_pause();
     }
     queue->penalty = queue->penalty < PENALTY_MAX ? 2 * queue->penalty : PENALTY_MAX;
     queue->short_sleeps_wanted = queue->penalty;
