@@ -17,7 +17,7 @@ struct spw_mlp_config {
     double dropout;
 };
 
-/* (conv 3x3 pad 1, activation, maxpool 2)*, flatten, (linear, activation)*, linear. */
+/* (conv 3x3 pad 1, activation, maxpool 2)*, then as mlp. */
 struct spw_cnn_config {
     int64_t channels[SPW_ARCH_LIST_MAX];
     int64_t channels_count;

@@ -1,11 +1,9 @@
-/* arch_common.c — layer descriptions and chains of layers. Tested through tests/models/test_arch.c.
- */
+/* arch_common.c — layer descriptions and checks. Tested through tests/models/test_arch.c. */
 #include "models/arch_common.h"
 
 #include "base/assert.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 struct spw_op_desc spw_layer_linear(int64_t out, bool bias)
 {
@@ -35,31 +33,6 @@ struct spw_op_desc spw_layer_activation(enum spw_activation activation)
 struct spw_op_desc spw_layer_dropout(double p)
 {
     return (struct spw_op_desc){.op = SPW_OP_DROPOUT, .attr.dropout = {.p = p}};
-}
-
-enum spw_status spw_chain_add(struct spw_chain *chain, struct spw_op_desc desc)
-{
-    char name[16];
-    (void)snprintf(name, sizeof(name), "%d", chain->position);
-    const int32_t before = chain->at.node;
-    SPW_TRY(
-        spw_builder_add(chain->builder, name, &desc, chain->at, NULL, chain->error, &chain->at));
-    if (chain->at.node != before) {
-        chain->position++;
-    }
-    return SPW_OK;
-}
-
-enum spw_status spw_chain_add_dense(struct spw_chain *chain, const int64_t *hidden,
-                                    int64_t hidden_count, enum spw_activation activation,
-                                    double dropout, int64_t classes)
-{
-    for (int64_t i = 0; i < hidden_count; i++) {
-        SPW_TRY(spw_chain_add(chain, spw_layer_linear(hidden[i], true)));
-        SPW_TRY(spw_chain_add(chain, spw_layer_activation(activation)));
-        SPW_TRY(spw_chain_add(chain, spw_layer_dropout(dropout)));
-    }
-    return spw_chain_add(chain, spw_layer_linear(classes, true));
 }
 
 enum spw_status spw_check_sizes(const char *model, const char *setting, const int64_t *values,

@@ -1,6 +1,5 @@
-/* arch_common.h — what the built-in architectures share: layer descriptions and chains of layers
- * that are named by position. Internal to the models box. Tested through tests/models/test_arch.c.
- */
+/* arch_common.h — what the built-in architectures share: layer descriptions and checks of settings.
+ * Internal to the models box. Tested through tests/models/test_arch.c. */
 #ifndef SPW_MODELS_ARCH_COMMON_H
 #define SPW_MODELS_ARCH_COMMON_H
 
@@ -11,20 +10,6 @@ struct spw_op_desc spw_layer_linear(int64_t out, bool bias);
 struct spw_op_desc spw_layer_conv2d(int64_t out, int64_t kernel, int64_t stride, int64_t padding);
 struct spw_op_desc spw_layer_activation(enum spw_activation activation);
 struct spw_op_desc spw_layer_dropout(double p);
-
-/* Layers one after the other, named "0", "1", ... as torch.nn.Sequential does. */
-struct spw_chain {
-    struct spw_builder *builder; /* borrowed */
-    struct spw_error *error;
-    struct spw_built at; /* the last layer's output */
-    int position;        /* of the next layer */
-};
-/* Appends a layer; dropout with p = 0 is no layer and takes no position. */
-enum spw_status spw_chain_add(struct spw_chain *chain, struct spw_op_desc desc);
-/* (linear, activation [, dropout])* for the `hidden` sizes, then linear to `classes`. */
-enum spw_status spw_chain_add_dense(struct spw_chain *chain, const int64_t *hidden,
-                                    int64_t hidden_count, enum spw_activation activation,
-                                    double dropout, int64_t classes);
 
 /* SPW_ERR_USAGE, naming model and setting, unless each of `values` is positive. */
 enum spw_status spw_check_sizes(const char *model, const char *setting, const int64_t *values,
