@@ -66,24 +66,22 @@ static enum spw_status find_policy(struct spw_context *context, const char *name
                                    enum spw_policy_name *out)
 {
     /* "replay" needs a log of decisions, which this interface can't give. */
-    static const char *const names[] = {"lrtf", "fifo", "random", "serial", NULL};
-    if (name == NULL) {
-        *out = SPW_POLICY_LRTF;
+    const char *names[SPW_POLICY_REPLAY + 1] = {NULL};
+    memcpy(names, spw_policy_names, SPW_POLICY_REPLAY * sizeof(names[0]));
+    enum spw_policy_name parsed = SPW_POLICY_LRTF;
+    if (name == NULL ||
+        (spw_policy_parse(name, &parsed) == SPW_OK && parsed != SPW_POLICY_REPLAY)) {
+        *out = parsed;
         return SPW_OK;
-    }
-    for (size_t i = 0; names[i] != NULL; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            return spw_policy_parse(name, out);
-        }
     }
     const char *near = spw_nearest_name(name, names);
     if (near != NULL) {
         return SPW_REFUSE(context, FUNCTION ": unknown policy \"%.80s\"; did you mean \"%s\"?",
                           name, near);
     }
-    return SPW_REFUSE(
-        context, FUNCTION ": unknown policy \"%.80s\"; known are lrtf, fifo, random and serial",
-        name);
+    char known[80];
+    return SPW_REFUSE(context, FUNCTION ": unknown policy \"%.80s\"; known are %s", name,
+                      spw_join_names(names, UINT32_MAX, "and", known, sizeof(known)));
 }
 
 static enum spw_status open_session(struct spw_session *session,

@@ -1,4 +1,5 @@
-/* text.c — growing texts and the name nearest to a mistyped one. Tested by tests/base/test_text.c.
+/* text.c — growing texts, lists of names, and the name nearest to a mistyped one. Tested by
+ * tests/base/test_text.c.
  */
 #include "base/text.h"
 
@@ -121,4 +122,19 @@ const char *spw_nearest_name(const char *name, const char *const *names)
         }
     }
     return nearest;
+}
+
+const char *spw_join_names(const char *const *names, uint32_t count, const char *word, char *out,
+                           size_t room)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < count && names[i] != NULL && used < room; i++) {
+        const bool last = i + 1 == count || names[i + 1] == NULL;
+        const int added = snprintf(out + used, room - used, "%s%s%s%s%s", i > 0 && !last ? "," : "",
+                                   i > 0 ? " " : "", i > 0 && last ? word : "",
+                                   i > 0 && last ? " " : "", names[i]);
+        used += added > 0 ? (size_t)added : 0;
+    }
+    return out;
 }

@@ -26,6 +26,10 @@ const char *spw_print_bytes(uint64_t bytes, char out[32]);
 /* The entry of `names` (NULL-terminated) nearest to `name` by edit distance, or NULL if none is
  * near (distance over a third of the longer length). */
 const char *spw_nearest_name(const char *name, const char *const *names);
+/* "relu, gelu or silu": at most `count` of `names` (which may end in NULL before), with `word`
+ * before the last one; cut at `room` bytes. `out` is the return value. */
+const char *spw_join_names(const char *const *names, uint32_t count, const char *word, char *out,
+                           size_t room);
 
 /* A text that grows. After a failed append the text stays as it was and `failed` is set, so callers
  * may check once at the end. */

@@ -1,5 +1,6 @@
 /* arguments.c — flags and words of the command line. Tested by tests/cli/test_cli.py. */
 #include "cli/command.h"
+#include "runtime/run.h"
 
 #include <string.h>
 
@@ -7,31 +8,42 @@ struct flag {
     const char *name;
     enum cli_flag bit;
     const char *value; /* its name in the help; NULL: takes none */
-    const char *text;
+    const char *text;  /* NULL: one of `choices` */
+    const char *const *choices;
+    uint32_t choice_count;
 };
-
-static const struct flag flags[] = {
-    {"--out", CLI_FLAG_OUT, "DIR", "folder for the run's files; must not exist"},
-    {"--machine", CLI_FLAG_MACHINE, "STR", "devices, such as \"host*2 mem=8MiB\""},
-    {"--policy", CLI_FLAG_POLICY, "NAME", "lrtf, fifo, random or serial"},
-    {"--min-memory", CLI_FLAG_MIN_MEMORY, NULL, "print the least device memory that works"},
-    {"--progress", CLI_FLAG_PROGRESS, "HOW", "auto, tty, plain, json or none"},
-    {"--json", CLI_FLAG_JSON, NULL, "print one JSON object instead of text"},
-    {"--markdown", CLI_FLAG_MARKDOWN, NULL, "print the keys as the tables of docs/spec.md"},
-};
-#define FLAGS (sizeof(flags) / sizeof(flags[0]))
 
 static const char *const progress_names[] = {"auto", "tty", "plain", "json", "none", NULL};
+#define PROGRESS_NAMES 5
+
+static const struct flag flags[] = {
+    {"--out", CLI_FLAG_OUT, .value = "DIR", .text = "folder for the run's files; must not exist"},
+    {"--machine", CLI_FLAG_MACHINE, .value = "STR", .text = "devices, such as \"host*2 mem=8MiB\""},
+    /* replay needs a log too: policy={name: replay, decisions: ...} */
+    {"--policy", CLI_FLAG_POLICY, .value = "NAME", .choices = spw_policy_names,
+     .choice_count = SPW_POLICY_REPLAY},
+    {"--min-memory", CLI_FLAG_MIN_MEMORY, .text = "print the least device memory that works"},
+    {"--progress", CLI_FLAG_PROGRESS, .value = "HOW", .choices = progress_names,
+     .choice_count = PROGRESS_NAMES},
+    {"--json", CLI_FLAG_JSON, .text = "print one JSON object instead of text"},
+    {"--markdown", CLI_FLAG_MARKDOWN, .text = "print the keys as the tables of docs/spec.md"},
+};
+#define FLAGS (sizeof(flags) / sizeof(flags[0]))
 
 void cli_print_flags(uint32_t mask, FILE *out)
 {
     for (size_t i = 0; i < FLAGS; i++) {
         if ((mask & flags[i].bit) != 0) {
-            char name[40];
+            char name[40], choices[80];
             (void)snprintf(name, sizeof(name), "%s%s%s", flags[i].name,
                            flags[i].value != NULL ? " " : "",
                            flags[i].value != NULL ? flags[i].value : "");
-            fprintf(out, "  %-16s %s\n", name, flags[i].text);
+            const char *text = flags[i].text;
+            if (text == NULL) {
+                text = spw_join_names(flags[i].choices, flags[i].choice_count, "or", choices,
+                                      sizeof(choices));
+            }
+            fprintf(out, "  %-16s %s\n", name, text);
         }
     }
 }
@@ -46,14 +58,16 @@ static bool refuse(const struct cli_command *command, const char *what, const ch
 static bool set_progress(const struct cli_command *command, const char *value,
                          struct cli_arguments *out)
 {
-    for (uint32_t i = 0; value != NULL && progress_names[i] != NULL; i++) {
+    for (uint32_t i = 0; progress_names[i] != NULL; i++) {
         if (strcmp(progress_names[i], value) == 0) {
             out->progress = (enum cli_progress_mode)i;
             return true;
         }
     }
-    return refuse(command, "is none of auto, tty, plain, json, none",
-                  value != NULL ? value : "--progress");
+    char names[80], what[100];
+    (void)snprintf(what, sizeof(what), "is none of %s",
+                   spw_join_names(progress_names, PROGRESS_NAMES, "or", names, sizeof(names)));
+    return refuse(command, what, value);
 }
 
 static bool set_flag(const struct cli_command *command, const struct flag *flag, const char *value,

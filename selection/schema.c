@@ -2,6 +2,7 @@
  * (tables of keys), schema_text.c (the schema as text). Tested by tests/selection/test_schema.c. */
 #include "selection/schema.h"
 
+#include "runtime/run.h"
 #include "selection/spec.h"
 
 #define COUNT_MAX 2147483647.0 /* sizes, steps: fits int32_t and every product with one fits 64 */
@@ -14,7 +15,6 @@ static const char *const decay_names[] = {"all", "matrices", NULL};
 static const char *const schedule_names[] = {"constant", "linear", "cosine", "wsd", NULL};
 static const char *const precision_names[] = {"fp32", NULL};
 static const char *const format_names[] = {"idx", "npy", "tokens", "text", NULL};
-static const char *const policy_names[] = {"lrtf", "fifo", "random", "serial", "replay", NULL};
 static const char *const update_names[] = {"auto", "device", "cores", NULL};
 static const char *const method_names[] = {"grid", NULL};
 static const char *const arch_names[] = {"mlp", "cnn", "resnet", "gpt2", NULL};
@@ -261,7 +261,7 @@ static const struct spw_key eval_keys[] = {
 
 static const struct spw_key policy_keys[] = {
     {.name = "name", .type = SPW_KEY_CHOICE, AT(spw_policy_spec, name), .default_text = "lrtf",
-     .choices = policy_names,
+     .choices = spw_policy_names,
      .doc = "which unit runs next: longest remaining time first, in order, at random, one job "
             "after the other, or as a log says"},
     {.name = "seed", .type = SPW_KEY_WHOLE, AT(spw_policy_spec, seed), .default_text = "0",

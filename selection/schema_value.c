@@ -62,16 +62,6 @@ const struct spw_key *spw_key_walk(const struct spw_key *table, const char *path
     }
 }
 
-static void add_choices(const struct spw_key *key, char *out, size_t room)
-{
-    size_t used = strlen(out);
-    for (uint32_t i = 0; key->choices[i] != NULL && used < room; i++) {
-        const char *separator = i == 0 ? "" : key->choices[i + 1] == NULL ? " or " : ", ";
-        const int added = snprintf(out + used, room - used, "%s%s", separator, key->choices[i]);
-        used += added > 0 ? (size_t)added : 0;
-    }
-}
-
 static void number_range_text(const struct spw_key *key, const char *noun, char out[256])
 {
     const bool above = (key->flags & SPW_KEY_ABOVE_MIN) != 0;
@@ -105,8 +95,7 @@ const char *spw_key_type_text(const struct spw_key *key, char out[256])
         (void)snprintf(out, 256, "true or false");
         break;
     case SPW_KEY_CHOICE:
-        out[0] = '\0';
-        add_choices(key, out, 256);
+        (void)spw_join_names(key->choices, UINT32_MAX, "or", out, 256);
         break;
     case SPW_KEY_TEXT:
         (void)snprintf(out, 256, "a text");

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "data/data.h"
+#include "runtime/run.h"
 #include "selection/spec_read.h"
 
 #include <stdio.h>
@@ -107,16 +108,16 @@ static enum spw_status check_policy(const struct spw_key_context *context,
                                     const struct spw_spec *spec)
 {
     const struct spw_policy_spec *policy = &spec->policy;
-    if (policy->name == SPW_CHOICE_REPLAY && policy->decisions == NULL) {
+    if (policy->name == SPW_POLICY_REPLAY && policy->decisions == NULL) {
         return SPW_KEY_REFUSE(
             context, spw_spec_find(spec, "policy"), "policy",
             "replay needs a log: {name: replay, decisions: runs/x/decisions.log}");
     }
-    if (policy->name != SPW_CHOICE_REPLAY && policy->decisions != NULL) {
+    if (policy->name != SPW_POLICY_REPLAY && policy->decisions != NULL) {
         return SPW_KEY_REFUSE(context, spw_spec_find(spec, "policy.decisions"), "policy.decisions",
                               "belongs to name: replay; leave it out");
     }
-    if (policy->name != SPW_CHOICE_RANDOM && policy->seed != 0) {
+    if (policy->name != SPW_POLICY_RANDOM && policy->seed != 0) {
         return SPW_KEY_REFUSE(context, spw_spec_find(spec, "policy.seed"), "policy.seed",
                               "belongs to name: random; leave it out");
     }

@@ -10,13 +10,6 @@
 
 /* Indices of these enums are those of the schema's choices. */
 enum spw_optimizer_choice { SPW_CHOICE_ADAMW, SPW_CHOICE_SGD };
-enum spw_policy_choice {
-    SPW_CHOICE_LRTF,
-    SPW_CHOICE_FIFO,
-    SPW_CHOICE_RANDOM,
-    SPW_CHOICE_SERIAL,
-    SPW_CHOICE_REPLAY,
-};
 enum spw_update_choice {
     SPW_CHOICE_UPDATE_AUTO,
     SPW_CHOICE_UPDATE_DEVICE,
@@ -80,7 +73,7 @@ struct spw_data_spec {
 };
 
 struct spw_policy_spec {
-    int32_t name; /* enum spw_policy_choice */
+    int32_t name; /* enum spw_policy_name */
     uint64_t seed;
     const char *decisions;
 };

@@ -26,12 +26,6 @@ const char *spw_job_state_name(enum spw_job_state state)
     SPW_NEVER("a state");
 }
 
-const char *spw_spec_policy_text(const struct spw_spec *spec)
-{
-    static const char *const names[] = {"lrtf", "fifo", "random", "serial", "replay"};
-    return names[spec->policy.name];
-}
-
 double spw_summary_rate(const struct spw_job_status *status, uint64_t now_ns)
 {
     const uint64_t end_ns = status->ended_ns != 0 ? status->ended_ns : now_ns;
@@ -131,7 +125,8 @@ void spw_summary_print(const struct spw_sweep *sweep, struct spw_run *run, bool 
     spw_text_add(out, "\"decisions\": %" PRIu64 ", \"home_peak_bytes\": %" PRIu64 ",\n  ",
                  stats.decisions, stats.home_peak_bytes);
     spw_text_add(out, "\"policy\": \"%s\", \"machine\": \"%s\", \"interrupted\": %s\n}\n",
-                 spw_spec_policy_text(sweep->spec), machine, interrupted ? "true" : "false");
+                 spw_policy_names[sweep->spec->policy.name], machine,
+                 interrupted ? "true" : "false");
 }
 
 enum spw_status spw_summary_write(const struct spw_sweep *sweep, struct spw_run *run,

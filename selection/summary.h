@@ -9,8 +9,6 @@
 
 /* "done", "failed", ...; never NULL. */
 const char *spw_job_state_name(enum spw_job_state state);
-/* "lrtf", ...; never NULL. */
-const char *spw_spec_policy_text(const struct spw_spec *spec);
 
 /* Items per second while the trial ran; 0 before it started. */
 double spw_summary_rate(const struct spw_job_status *status, uint64_t now_ns);

@@ -86,7 +86,7 @@ static enum spw_status open_sweep(struct spw_sweep *sweep, struct spw_error *err
     SPW_TRY(spw_trials_create(sweep->world, sweep->spec, error, &sweep->trials));
     SPW_TRY(open_data(sweep, error));
     SPW_TRY(build_jobs(sweep, error));
-    if (sweep->spec->policy.name != SPW_CHOICE_REPLAY) {
+    if (sweep->spec->policy.name != SPW_POLICY_REPLAY) {
         return SPW_OK;
     }
     struct spw_error inner = {0};
@@ -135,11 +135,6 @@ void spw_sweep_close(struct spw_sweep *sweep)
 
 struct spw_run_config spw_sweep_config(const struct spw_sweep *sweep)
 {
-    static const enum spw_policy_name policies[] = {
-        [SPW_CHOICE_LRTF] = SPW_POLICY_LRTF,     [SPW_CHOICE_FIFO] = SPW_POLICY_FIFO,
-        [SPW_CHOICE_RANDOM] = SPW_POLICY_RANDOM, [SPW_CHOICE_SERIAL] = SPW_POLICY_SERIAL,
-        [SPW_CHOICE_REPLAY] = SPW_POLICY_REPLAY,
-    };
     static const int32_t places[] = {
         [SPW_CHOICE_UPDATE_AUTO] = -1,
         [SPW_CHOICE_UPDATE_DEVICE] = SPW_UPDATE_ON_DEVICE,
@@ -148,7 +143,7 @@ struct spw_run_config spw_sweep_config(const struct spw_sweep *sweep)
     const struct spw_spec *spec = sweep->spec;
     return (struct spw_run_config){
         .machine = sweep->machine,
-        .policy = policies[spec->policy.name],
+        .policy = (enum spw_policy_name)spec->policy.name,
         .policy_seed = spec->policy.seed,
         .replay = sweep->replay,
         .replay_count = sweep->replay_count,

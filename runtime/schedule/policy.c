@@ -65,34 +65,32 @@ static int32_t choose_replay(const struct spw_view *view)
     return -1;
 }
 
-static const struct {
-    const char *text;
-    spw_policy_fn choose;
-} POLICIES[] = {
-    [SPW_POLICY_LRTF] = {"lrtf", choose_lrtf},
-    [SPW_POLICY_FIFO] = {"fifo", choose_fifo},
-    [SPW_POLICY_RANDOM] = {"random", choose_random},
-    [SPW_POLICY_SERIAL] = {"serial", choose_serial},
-    [SPW_POLICY_REPLAY] = {"replay", choose_replay},
+const char *const spw_policy_names[] = {
+    [SPW_POLICY_LRTF] = "lrtf",     [SPW_POLICY_FIFO] = "fifo",     [SPW_POLICY_RANDOM] = "random",
+    [SPW_POLICY_SERIAL] = "serial", [SPW_POLICY_REPLAY] = "replay", NULL,
 };
-enum { POLICY_COUNT = sizeof POLICIES / sizeof POLICIES[0] };
 
 spw_policy_fn spw_policy(enum spw_policy_name name)
 {
-    SPW_ASSERT((int)name < POLICY_COUNT);
-    return POLICIES[name].choose;
-}
-
-const char *spw_policy_text(enum spw_policy_name name)
-{
-    SPW_ASSERT((int)name < POLICY_COUNT);
-    return POLICIES[name].text;
+    switch (name) {
+    case SPW_POLICY_LRTF:
+        return choose_lrtf;
+    case SPW_POLICY_FIFO:
+        return choose_fifo;
+    case SPW_POLICY_RANDOM:
+        return choose_random;
+    case SPW_POLICY_SERIAL:
+        return choose_serial;
+    case SPW_POLICY_REPLAY:
+        return choose_replay;
+    }
+    SPW_NEVER("a policy");
 }
 
 enum spw_status spw_policy_parse(const char *text, enum spw_policy_name *out)
 {
-    for (int i = 0; i < POLICY_COUNT; i++) {
-        if (strcmp(POLICIES[i].text, text) == 0) {
+    for (int i = 0; spw_policy_names[i] != NULL; i++) {
+        if (strcmp(spw_policy_names[i], text) == 0) {
             *out = (enum spw_policy_name)i;
             return SPW_OK;
         }

@@ -35,8 +35,6 @@ struct spw_view {
 typedef int32_t (*spw_policy_fn)(const struct spw_view *view);
 
 spw_policy_fn spw_policy(enum spw_policy_name name);
-/* "lrtf"; never NULL. */
-const char *spw_policy_text(enum spw_policy_name name);
 /* SPW_ERR_NOT_FOUND for an unknown name. */
 enum spw_status spw_policy_parse(const char *text, enum spw_policy_name *out);
 

@@ -87,3 +87,14 @@ Test(text, offers_nothing_that_is_far_away)
     long_name[sizeof(long_name) - 1] = '\0';
     cr_assert(spw_nearest_name(long_name, names) == NULL);
 }
+
+Test(text, joins_names)
+{
+    char out[32];
+    cr_assert_str_eq(spw_join_names(names, 0, "or", out, sizeof out), "");
+    cr_assert_str_eq(spw_join_names(names, 1, "or", out, sizeof out), "linear");
+    cr_assert_str_eq(spw_join_names(names, 2, "or", out, sizeof out), "linear or conv2d");
+    cr_assert_str_eq(spw_join_names(names + 4, 9, "and", out, sizeof out),
+                     "relu, layernorm and lr");
+    cr_assert_str_eq(spw_join_names(names, 9, "or", out, 10), "linear, c");
+}

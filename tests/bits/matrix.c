@@ -18,15 +18,12 @@
 
 enum memory { MEMORY_FITS, MEMORY_HALF, MEMORY_EIGHTH, MEMORY_LEAST, MEMORY_COUNT };
 static const char *const MEMORY_NAMES[] = {"fits", "1/2", "1/8", "least"};
-static const enum spw_policy_name POLICIES[] = {SPW_POLICY_LRTF, SPW_POLICY_FIFO, SPW_POLICY_RANDOM,
-                                                SPW_POLICY_SERIAL};
-static const char *const POLICY_NAMES[] = {"lrtf", "fifo", "random", "serial"};
 
 /* Room for any of the cases; regions are faulted in at once, so more would only cost time. */
 #define FITS_BYTES (UINT64_C(12) << 20)
 
 struct cell {
-    int policy; /* 0..3 */
+    int policy; /* enum spw_policy_name, without replay */
     enum memory memory;
     uint32_t devices; /* 1..3 */
     uint32_t threads; /* 1..2 */
@@ -132,7 +129,7 @@ static bool complain(const struct bits_case *it, const struct cell *cell, const 
 {
     printf("FAIL %s policy=%s memory=%s devices=%u threads=%u prefetch=%d company=%d ranges=%d "
            "place=%d keep=%d: %s\n",
-           it->name, POLICY_NAMES[cell->policy], MEMORY_NAMES[cell->memory], cell->devices,
+           it->name, spw_policy_names[cell->policy], MEMORY_NAMES[cell->memory], cell->devices,
            cell->threads, cell->prefetch, cell->company, cell->ranges, cell->place, cell->keep,
            why);
     return false;
@@ -148,7 +145,7 @@ static struct spw_run_config run_config(const struct cell *cell, struct watch *w
         .machine = {.kind = SPW_MACHINE_HOST,
                     .device_count = cell->devices,
                     .threads = cell->threads},
-        .policy = POLICIES[cell->policy],
+        .policy = (enum spw_policy_name)cell->policy,
         .policy_seed = 7,
         .host_bytes = UINT64_C(256) << 20,
         .prefetch = cell->prefetch,

@@ -104,7 +104,7 @@ Test(spec, the_resolved_file_has_the_overrides)
     cr_assert(strcmp(spec->models[0].init, "/w.safetensors") == 0, "init");
     cr_assert(spec->models[1].hidden.count == 1 && spec->models[1].hidden.values[0] == 7, "hidden");
     cr_assert(spec->search.parameters[0].values->count == 1, "one value");
-    cr_assert(spec->policy.name == SPW_CHOICE_FIFO && spec->policy.seed == 0, "policy");
+    cr_assert(spec->policy.name == SPW_POLICY_FIFO && spec->policy.seed == 0, "policy");
     cr_assert(spec->train.optimizer.betas[1] == 0.6, "betas");
     cr_assert(spec->models[2].override_count == 1, "own batch");
     char *first = printed(spec, NULL);
@@ -119,7 +119,7 @@ Test(spec, short_forms_open_when_a_key_is_set)
 {
     static const char *const words[] = {"policy.seed=4", "train.optimizer.momentum=0.9"};
     struct spw_spec *spec = spec_with(SPEC_TEXT "  optimizer: sgd\npolicy: random\n", words, 2);
-    cr_assert(spec->policy.name == SPW_CHOICE_RANDOM && spec->policy.seed == 4, "policy");
+    cr_assert(spec->policy.name == SPW_POLICY_RANDOM && spec->policy.seed == 4, "policy");
     cr_assert(spec->train.optimizer.name == SPW_CHOICE_SGD, "sgd");
     cr_assert(spec->train.optimizer.momentum == 0.9, "momentum");
     spw_spec_destroy(spec);
@@ -171,7 +171,7 @@ Test(spec, flags_are_overrides_with_their_own_name)
                              &error, &spec) == SPW_OK,
               "%s", error.what);
     cr_assert(strcmp(spec->machine, "host*3 mem=2MiB") == 0, "%s", spec->machine);
-    cr_assert(spec->policy.name == SPW_CHOICE_SERIAL, "policy");
+    cr_assert(spec->policy.name == SPW_POLICY_SERIAL, "policy");
     spw_spec_destroy(spec);
     const struct spw_spec_changes bad = {.policy = "lrft"};
     cr_assert(spw_spec_parse(spw_world_system(), "s.yaml", SPEC_TEXT, strlen(SPEC_TEXT), &bad,
