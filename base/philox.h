@@ -31,7 +31,7 @@ static inline float spw_unit_float(uint32_t word)
  * 2 index and 2 index + 1, so that it depends on (key, step, index) alone. */
 double spw_random_normal(uint64_t key, uint64_t step, uint64_t index);
 
-/* The key of a named stream: the hash of (seed, name), as CONTRACT section 3 asks. */
+/* The key of a named stream: the hash of (seed, name). */
 uint64_t spw_stream_key(uint64_t seed, const char *stream_name);
 
 /* Fills `order` with a permutation of [0, count), count at most 2^32: Fisher-Yates from the end;

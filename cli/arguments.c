@@ -1,4 +1,5 @@
 /* arguments.c — flags and words of the command line. Tested by tests/cli/test_cli.py. */
+#include "base/assert.h"
 #include "cli/command.h"
 #include "runtime/run.h"
 
@@ -58,6 +59,7 @@ static bool refuse(const struct cli_command *command, const char *what, const ch
 static bool set_progress(const struct cli_command *command, const char *value,
                          struct cli_arguments *out)
 {
+    SPW_ASSERT(value != NULL);
     for (uint32_t i = 0; progress_names[i] != NULL; i++) {
         if (strcmp(progress_names[i], value) == 0) {
             out->progress = (enum cli_progress_mode)i;

@@ -7,7 +7,6 @@
 #ifndef SPW_RUNTIME_RUN_H
 #define SPW_RUNTIME_RUN_H
 
-#include "base/log.h"
 #include "data/data.h"
 #include "partitioner/plan.h"
 #include "runtime/device/backend.h"
@@ -163,7 +162,6 @@ struct spw_run_config {
                                           spw_run_execute() is refused */
     const struct spw_backend *backend; /* tests: instead of the host's; NULL: the host's */
     struct spw_run_events events;
-    struct spw_log log;
 };
 
 enum spw_status spw_run_create(const struct spw_world *world, const struct spw_run_config *config,
