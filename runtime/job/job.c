@@ -138,7 +138,7 @@ static enum spw_status make_packs(struct spw_job *job, struct spw_error *error)
         SPW_TRY(make_landing(job, &job->kept[shard], error));
         SPW_TRY(make_landing(job, &job->gradients[shard], error));
     }
-    return make_landing(job, &job->losses, error);
+    return SPW_OK;
 }
 
 static enum spw_status make_param_tables(struct spw_job *job, struct spw_error *error)
@@ -253,7 +253,6 @@ static void destroy_packs(struct spw_job *job)
     spw_release(job->world, job->cuts);
     spw_release(job->world, job->kept);
     spw_release(job->world, job->gradients);
-    spw_release(job->world, job->losses.landing);
 }
 
 /* All but the plan, which a failed creation leaves to the caller. */

@@ -36,7 +36,7 @@ struct spw_landing {
 struct spw_pack_home {
     void *home;                  /* NULL if there are none */
     uint64_t stride_bytes;       /* per micro-batch */
-    struct spw_landing *landing; /* [micro-batches] */
+    struct spw_landing *landing; /* [micro-batches]; NULL: only the executor reads them, later */
 };
 
 /* One gradient group's progress through its units of the present round. */

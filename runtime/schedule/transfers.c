@@ -177,9 +177,12 @@ void spw_unit_launch_outputs(const struct spw_place *place, struct spw_unit *uni
     const struct spw_program *program = &unit->plan->program;
     for (int32_t i = 0; i < program->binding_count; i++) {
         const enum spw_binding_kind kind = program->bindings[i].kind;
-        if (spw_binding_in_slot(kind) && is_output(&unit->key, kind)) {
-            pack_of(unit->job, &unit->key, kind)->landing[micro_batch] =
-                (struct spw_landing){SPW_IN_FLIGHT, place->index, ticket};
+        if (!spw_binding_in_slot(kind) || !is_output(&unit->key, kind)) {
+            continue;
+        }
+        const struct spw_pack_home *pack = pack_of(unit->job, &unit->key, kind);
+        if (pack->landing != NULL) {
+            pack->landing[micro_batch] = (struct spw_landing){SPW_IN_FLIGHT, place->index, ticket};
         }
     }
 }
