@@ -2,7 +2,7 @@
  * gradient accumulators. Element-wise, so any split into chunks gives the same bits.
  *
  * Only + - x / sqrt and explicit fma are used, in a stated order, and scalars are computed once by
- * the caller: host and GPU give the same bits. Semantics are torch.optim's (CONTRACT section 3). */
+ * the caller: host and GPU give the same bits. Semantics are torch.optim's (docs/numerics.md). */
 #ifndef SPW_KERNELS_UPDATE_H
 #define SPW_KERNELS_UPDATE_H
 

@@ -60,8 +60,8 @@ struct spw_work {
             bool training;      /* dropout on */
             bool accumulate_dw; /* not the group's first micro-batch */
             bool epilogue;      /* the batch's last micro-batch: run the epilogue too */
-            bool check;         /* diagnosis: fail with SPW_ERR_NUMERIC and the node as native code
-                                   at the first output that is not finite */
+            bool check;         /* diagnosis, EVAL programs only: fail with SPW_ERR_NUMERIC and the
+                                   node as native code at the first output that is not finite */
         } program;
         struct {
             /* [0] with decay, [1] without; `segment_decays` chooses. */

@@ -126,8 +126,8 @@ void spw_host_update_run(const struct spw_host_device *device, const struct spw_
 void spw_host_reduce_run(const struct spw_host_device *device, const struct spw_work *work);
 void spw_host_gather_run(const struct spw_host_device *device, const struct spw_work *work);
 
-/* Whether what a call wrote is finite. */
-bool spw_host_check_finite(const struct spw_call *call, enum spw_pass pass);
+/* Whether what a forward call wrote is finite. */
+bool spw_host_check_finite(const struct spw_call *call);
 
 /* ---- host_pace.c ---- */
 

@@ -117,8 +117,9 @@ static enum spw_status run_call(struct spw_host_device *device, const struct spw
     if (spw_lane_run(device->lane, &call, instruction->pass, NULL) != SPW_OK) {
         return SPW_ERR_DEVICE;
     }
-    if (work->program.check && !spw_host_check_finite(&call, instruction->pass)) {
-        return SPW_ERR_NUMERIC;
+    if (work->program.check) {
+        SPW_ASSERT(instruction->pass == SPW_FORWARD);
+        return spw_host_check_finite(&call) ? SPW_OK : SPW_ERR_NUMERIC;
     }
     return SPW_OK;
 }

@@ -33,29 +33,57 @@ enum spw_status spw_job_finish_train(struct spw_job *job)
     return job->bad_micro_batch < 0 ? SPW_OK : SPW_ERR_NUMERIC;
 }
 
-/* CONTRACT section 4: fp64 partial sums over chunks of each parameter, in parameter order. */
-static enum spw_status sum_norm(struct spw_job *job)
+/* Adds the partial sums of one parameter to *sum. */
+static void add_partials(const struct spw_job *job, int32_t param, double *sum)
+{
+    const struct spw_segment *segment = job->param_segment[param];
+    const double *partials = spw_home_open(job->home, job->norms[job->param_block[param]]);
+    const uint64_t chunks = spw_norm_chunks(segment->elements);
+    for (uint64_t chunk = 0; chunk < chunks; chunk++) {
+        *sum += partials[segment->norm_offset + chunk];
+    }
+}
+
+static const struct spw_node *last_user(const struct spw_graph *graph, int32_t param)
+{
+    int32_t at = graph->node_count - 1;
+    while (graph->nodes[at].param[0] != param && graph->nodes[at].param[1] != param) {
+        at--;
+        SPW_ASSERT(at >= 0); /* every parameter has a use */
+    }
+    return &graph->nodes[at];
+}
+
+/* Backward goes from the loss to the data and takes bad numbers along: they began at or right
+ * behind the last op whose parameter's gradient is bad. */
+static enum spw_status refuse_gradient(struct spw_job *job)
 {
     const struct spw_graph *graph = job->config.graph;
+    int32_t param = graph->param_count;
+    double sum;
+    do {
+        param--;
+        sum = 0;
+        add_partials(job, param, &sum);
+    } while (isfinite(sum) && param > 0);
+    const struct spw_node *node = last_user(graph, param);
+    return SPW_FAIL(&job->error, SPW_ERR_NUMERIC,
+                    "trial %s, step %llu: the gradient of parameter %s (op %s, %s) is not finite, "
+                    "though the loss is (%g); those nearer to the loss are finite; lower lr or "
+                    "set grad_clip",
+                    job->id, (unsigned long long)job->now.step, graph->params[param].name,
+                    node->name, spw_op_name(node->desc.op), job->loss);
+}
+
+/* fp64 partial sums over chunks of each parameter, in parameter order: docs/numerics.md. */
+static enum spw_status sum_norm(struct spw_job *job)
+{
     double sum = 0;
-    for (int32_t i = 0; i < graph->param_count; i++) {
-        const struct spw_segment *segment = job->param_segment[i];
-        const double *partials = spw_home_open(job->home, job->norms[job->param_block[i]]);
-        const uint64_t chunks = spw_norm_chunks(segment->elements);
-        for (uint64_t chunk = 0; chunk < chunks; chunk++) {
-            sum += partials[segment->norm_offset + chunk];
-        }
-        if (!isfinite(sum)) {
-            job->norm = sqrt(sum);
-            return SPW_FAIL(
-                &job->error, SPW_ERR_NUMERIC,
-                "trial %s, step %llu: the gradient of parameter %s is not finite, though "
-                "the loss is (%g); lower lr or set grad_clip",
-                job->id, (unsigned long long)job->now.step, graph->params[i].name, job->loss);
-        }
+    for (int32_t i = 0; i < job->config.graph->param_count; i++) {
+        add_partials(job, i, &sum);
     }
     job->norm = sqrt(sum);
-    return SPW_OK;
+    return isfinite(sum) ? SPW_OK : refuse_gradient(job);
 }
 
 enum spw_status spw_job_finish_reduce(struct spw_job *job)

@@ -64,6 +64,12 @@ class Folder:
         with open(self.file("y.idx"), "wb") as file:
             file.write(struct.pack(">BBBBI", 0, 0, 8, 1, count) + labels)
 
+    def write_npy(self, name, kind, shape, data):
+        header = repr({"descr": kind, "fortran_order": False, "shape": tuple(shape)}) + "\n"
+        with open(self.file(name), "wb") as file:
+            file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)))
+            file.write(header.encode() + data)
+
     def run(self, *words, code=None, environment=None):
         result = subprocess.run([self.command, *words], cwd=self.path, capture_output=True,
                                 check=False, timeout=120,

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -164,6 +165,41 @@ def one_bad_trial_harms_no_other(folder):
     assert "failed" in last.stdout
 
 
+def a_gradient_that_overflows_names_parameter_and_op(folder):
+    """Activations are 1e10, 1 and 1e30, and so is the loss. On the way back 1e30 times 1e10 is too
+    large for op 1, and then op 0 has no number either; but op 1 is nearer to the loss."""
+    folder.write_npy("x.npy", "<f4", [4, 1], struct.pack("<4f", *[1e30] * 4))
+    folder.write_npy("y.npy", "<i4", [4], struct.pack("<4i", *[1] * 4))
+    weights = {"0.weight": [1e-20], "1.weight": [1e-10], "2.weight": [1e30, 0]}
+    table, data = {}, b""
+    for name, values in weights.items():
+        begin = len(data)
+        data += struct.pack(f"<{len(values)}f", *values)
+        table[name] = {"dtype": "F32", "shape": [len(values), 1],
+                       "data_offsets": [begin, len(data)]}
+    text = json.dumps(table).encode()
+    with open(folder.file("w.safetensors"), "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data)
+    folder.write("over.yaml", """version: 1
+machine: "host*1 mem=64KiB"
+models:
+  - id: net
+    init: w.safetensors
+    layers:
+      - linear: {out: 1, bias: false}
+      - linear: {out: 1, bias: false}
+      - linear: {out: 2, bias: false}
+data:
+  train: {path: x.npy, labels: y.npy, format: npy}
+train: {batch: 4, max_steps: 2}
+""")
+    result = folder.run("run", "over.yaml", "--out", "r", code=1)
+    assert "trial net, step 1: the gradient of parameter 1.weight (op 1, linear) is not finite" in \
+        result.stderr, result.stderr
+    step = lines_of(folder, "r/trials/net/metrics.jsonl")[0]
+    assert step["loss"] > 1e29 and step["grad_norm"] is None and step["nonfinite"] is True, step
+
+
 def a_folder_that_cannot_be_made_is_refused(folder):
     folder.write("file", "x")
     result = folder.run("run", "tiny.yaml", "--out", "file/a/r", code=2)
@@ -227,6 +263,6 @@ if __name__ == "__main__":
         a_log_of_decisions_can_be_replayed, a_seed_that_is_searched_differs,
         weights_can_start_another_run, runs_get_names_of_their_own,
         json_and_progress_go_to_their_streams, a_timeline_is_written_on_request,
-        one_bad_trial_harms_no_other, a_folder_that_cannot_be_made_is_refused,
-        a_signal_ends_the_run_with_its_code,
+        one_bad_trial_harms_no_other, a_gradient_that_overflows_names_parameter_and_op,
+        a_folder_that_cannot_be_made_is_refused, a_signal_ends_the_run_with_its_code,
         metrics_can_be_followed]))

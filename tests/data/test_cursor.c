@@ -87,7 +87,7 @@ static int64_t gather_epochs(struct spw_cursor *cursor, int64_t items, uint64_t 
     return total;
 }
 
-/* The order as CONTRACT says: the permutation of the stream "shuffle/<epoch>". */
+/* The order as docs/numerics.md says: the permutation of the stream "shuffle/<epoch>". */
 static void check_order(const int32_t *stream, int64_t items, uint64_t seed, uint64_t epoch,
                         bool shuffle)
 {

@@ -181,12 +181,12 @@ Test(host_work, runs_the_epilogue_when_asked)
     host_fixture_close(&b.f);
 }
 
-/* A bad weight shows at the op that reads it, a bad gradient at the op that makes it. */
+/* A bad weight shows at the op that reads it, a product too large at the op that makes it. */
 Test(host_work, finds_where_numbers_go_wrong)
 {
     struct bench b;
     bench_open(&b, 1, true);
-    struct spw_work work = small_program_work(&b.small, &b.small.backward, 4096);
+    struct spw_work work = small_program_work(&b.small, &b.small.forward, 4096);
     work.program.check = true;
     struct spw_record record = run(&b, &work);
     cr_assert(record.status == SPW_OK && record.native == 0);
