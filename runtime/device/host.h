@@ -18,6 +18,7 @@
 #include "runtime/device/backend.h"
 #include "runtime/memory/home.h"
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
 /* Commands of a queue whose records nobody has polled yet. A power of two. */
@@ -42,8 +43,7 @@ struct spw_host_request {
     const struct spw_program *program;
     int64_t items;
     struct spw_error *error;
-    enum spw_status status; /* the answer */
-    bool answered;          /* guarded by the queue's mutex */
+    enum spw_status status; /* the answer, once the queue's `answered` is posted */
 };
 
 /* Ticket t has slot (t - 1) % SPW_HOST_COMMANDS_MAX in all three arrays. A slot is free again once
@@ -62,12 +62,11 @@ struct spw_host_queue {
     uint32_t penalty;                        /* worker only: see host_queue.c */
     uint32_t short_sleeps_wanted;            /* worker only */
 
-    _Alignas(64) _Atomic uint32_t sleeps_for; /* enum reason in host_queue.c */
+    _Alignas(64) _Atomic uint64_t sleeps_for; /* see host_queue.c */
     _Atomic bool stop;
     struct spw_host_request *_Atomic request; /* NULL: none */
-    struct spw_mutex mutex;                   /* orders sleeping and waking only */
-    struct spw_condition wake;                /* the worker sleeps here */
-    struct spw_condition answer;              /* the executor, for a request */
+    sem_t bell;                               /* the worker sleeps here */
+    sem_t answered;                           /* the executor, for a request */
     struct spw_thread thread;
 };
 

@@ -9,11 +9,17 @@
  * After a look in vain it looks again only after a number of sleeps so short that a look would have
  * caught them, and that number doubles each time. So idle workers cost nothing, and where several
  * share a core, where looking only keeps the others from working, they soon stop.
+ *
+ * Waking costs more than most of what the executor does, so nobody is woken in vain. A sleeper says
+ * what for: a command, or the end of one ticket of another queue. A command that is enqueued before
+ * its waits are over doesn't wake its worker: the executor only writes down that the sleeper now
+ * sleeps for the first of the waits, and who ends that one wakes it.
  * Tested by tests/runtime/test_host_queue.c and tests/stress/stress_host.c. */
 #include "base/assert.h"
 #include "base/status.h"
 #include "runtime/device/host.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* A look takes some 25 ns: in all some 10 us, about what falling asleep and waking up cost. */
@@ -24,23 +30,49 @@
 
 _Static_assert((SPW_HOST_COMMANDS_MAX & (SPW_HOST_COMMANDS_MAX - 1)) == 0, "slots are masked");
 
-/* What a sleeping worker sleeps for. Who does something else does not wake it. */
-enum reason {
-    AWAKE = 0,
-    FOR_FINISH = 1, /* + the queue that must finish something */
-    FOR_COMMAND = FOR_FINISH + SPW_QUEUE_COUNT,
-};
+/* What `sleeps_for` holds: one of these, or the queue and ticket that must end. The worker sets it
+ * before it looks for the last time; who wakes it takes it back to AWAKE first, so one only does.
+ */
+enum { AWAKE = 0, FOR_COMMAND = 1, FOR_FINISH = 2 /* + queue, + ticket * TICKET */, TICKET = 8 };
+
+_Static_assert(FOR_FINISH + SPW_QUEUE_COUNT <= TICKET, "a queue and a ticket in one number");
+
+static uint64_t for_finish(const struct spw_wait *wait)
+{
+    return FOR_FINISH + (uint64_t)wait->queue + TICKET * wait->ticket;
+}
 
 static uint64_t slot_of(uint64_t ticket)
 {
     return (ticket - 1) & (SPW_HOST_COMMANDS_MAX - 1);
 }
 
-static void wake(struct spw_host_queue *queue)
+static void sleep_at(sem_t *semaphore)
 {
-    spw_mutex_lock(&queue->mutex);
-    spw_condition_signal(&queue->wake);
-    spw_mutex_unlock(&queue->mutex);
+    while (sem_wait(semaphore) != 0) {
+        SPW_ASSERT(errno == EINTR);
+    }
+}
+
+/* Wakes a worker that was seen asleep; does nothing if somebody else has, or it woke by itself. */
+static void wake(struct spw_host_queue *queue, uint64_t seen)
+{
+    if (seen != AWAKE && atomic_compare_exchange_strong(&queue->sleeps_for, &seen, AWAKE)) {
+        SPW_ASSERT(sem_post(&queue->bell) == 0);
+    }
+}
+
+/* Whatever it sleeps for. */
+static void rouse(struct spw_host_queue *queue)
+{
+    if (atomic_exchange(&queue->sleeps_for, AWAKE) != AWAKE) {
+        SPW_ASSERT(sem_post(&queue->bell) == 0);
+    }
+}
+
+static bool has_finished(const struct spw_host_device *device, const struct spw_wait *wait)
+{
+    return atomic_load(&device->queues[wait->queue].finished) >= wait->ticket;
 }
 
 /* ---- the executor's side ---- */
@@ -54,12 +86,33 @@ struct spw_host_command *spw_host_queue_slot(struct spw_host_queue *queue)
     return &queue->commands[slot_of(submitted + 1)];
 }
 
+/* The worker slept as there was no command; this one is its next. */
+static void wake_for(struct spw_host_queue *queue, const struct spw_host_command *command)
+{
+    uint64_t seen = FOR_COMMAND;
+    for (uint32_t i = 0; i < command->wait_count; i++) {
+        const struct spw_wait *wait = &command->waits[i];
+        if (has_finished(queue->device, wait)) {
+            continue;
+        }
+        const uint64_t now_for = for_finish(wait);
+        if (!atomic_compare_exchange_strong(&queue->sleeps_for, &seen, now_for)) {
+            return; /* it has just seen the command */
+        }
+        if (!has_finished(queue->device, wait)) {
+            return; /* who ends it sees the sleeper */
+        }
+        seen = now_for;
+    }
+    wake(queue, seen);
+}
+
 uint64_t spw_host_queue_push(struct spw_host_queue *queue)
 {
     const uint64_t ticket = atomic_load(&queue->submitted) + 1;
     atomic_store(&queue->submitted, ticket);
     if (atomic_load(&queue->sleeps_for) == FOR_COMMAND) {
-        wake(queue);
+        wake_for(queue, &queue->commands[slot_of(ticket)]);
     }
     return ticket;
 }
@@ -77,14 +130,9 @@ bool spw_host_queue_poll(struct spw_host_queue *queue, struct spw_record *out)
 enum spw_status spw_host_queue_request(struct spw_host_queue *queue,
                                        struct spw_host_request *request)
 {
-    request->answered = false;
     atomic_store(&queue->request, request);
-    spw_mutex_lock(&queue->mutex);
-    spw_condition_signal(&queue->wake);
-    while (!request->answered) {
-        spw_condition_wait(&queue->answer, &queue->mutex);
-    }
-    spw_mutex_unlock(&queue->mutex);
+    rouse(queue);
+    sleep_at(&queue->answered);
     return request->status;
 }
 
@@ -98,10 +146,7 @@ static void serve_request(struct spw_host_queue *queue)
     }
     request->status =
         spw_host_work_prepare(queue->device, request->program, request->items, request->error);
-    spw_mutex_lock(&queue->mutex);
-    request->answered = true;
-    spw_condition_signal(&queue->answer);
-    spw_mutex_unlock(&queue->mutex);
+    SPW_ASSERT(sem_post(&queue->answered) == 0);
 }
 
 /* Whether the worker may go on: a wait is over, or, with `wait` NULL, there is a command or no more
@@ -109,7 +154,7 @@ static void serve_request(struct spw_host_queue *queue)
 static bool is_over(struct spw_host_queue *queue, const struct spw_wait *wait)
 {
     if (wait != NULL) {
-        return atomic_load(&queue->device->queues[wait->queue].finished) >= wait->ticket;
+        return has_finished(queue->device, wait);
     }
     return atomic_load(&queue->submitted) != atomic_load(&queue->finished) ||
            atomic_load(&queue->stop);
@@ -141,16 +186,16 @@ static void sleep_until_work(struct spw_host_queue *queue, const struct spw_wait
 {
     const struct spw_world *world = queue->device->world;
     const uint64_t begin_ns = spw_now_ns(world);
-    spw_mutex_lock(&queue->mutex);
-    /* Said before looking once more: either we see what happened, or who did it sees the sleeper.
-     */
-    atomic_store(&queue->sleeps_for,
-                 wait != NULL ? FOR_FINISH + (uint32_t)wait->queue : (uint32_t)FOR_COMMAND);
-    while (!has_work(queue, wait)) {
-        spw_condition_wait(&queue->wake, &queue->mutex);
+    for (;;) {
+        /* Said before looking once more: either we see what happened, or who did it sees the
+         * sleeper. */
+        atomic_store(&queue->sleeps_for, wait != NULL ? for_finish(wait) : (uint64_t)FOR_COMMAND);
+        if (has_work(queue, wait)) {
+            break;
+        }
+        sleep_at(&queue->bell); /* once in a while in vain: a post that came too late */
     }
     atomic_store(&queue->sleeps_for, AWAKE);
-    spw_mutex_unlock(&queue->mutex);
     if (queue->short_sleeps_wanted > 0 && spw_now_ns(world) - begin_ns < SHORT_SLEEP_NS) {
         queue->short_sleeps_wanted--;
     }
@@ -193,8 +238,9 @@ static void finish(struct spw_host_queue *queue, uint64_t ticket)
     struct spw_host_device *device = queue->device;
     atomic_store(&queue->finished, ticket);
     for (uint32_t i = 0; i < device->queue_count; i++) {
-        if (atomic_load(&device->queues[i].sleeps_for) == FOR_FINISH + (uint32_t)queue->name) {
-            wake(&device->queues[i]);
+        const uint64_t seen = atomic_load(&device->queues[i].sleeps_for);
+        if (seen % TICKET == FOR_FINISH + (uint64_t)queue->name && seen / TICKET <= ticket) {
+            wake(&device->queues[i], seen);
         }
     }
     spw_gate_knock(device->gate);
@@ -243,19 +289,14 @@ enum spw_status spw_host_queue_open(struct spw_host_device *device, enum spw_que
     SPW_TRY_GOTO(spw_allocate(world, SPW_HOST_COMMANDS_MAX, sizeof(*queue->ends_ns),
                               "a queue's times", error, &queue->ends_ns),
                  free_records);
-    SPW_TRY_GOTO(spw_mutex_init(&queue->mutex, error), free_ends);
-    SPW_TRY_GOTO(spw_condition_init(&queue->wake, error), free_mutex);
-    SPW_TRY_GOTO(spw_condition_init(&queue->answer, error), free_wake);
-    SPW_TRY_GOTO(start(queue, cpus, error), free_answer);
+    SPW_ASSERT(sem_init(&queue->bell, 0, 0) == 0); /* fails for wrong arguments only */
+    SPW_ASSERT(sem_init(&queue->answered, 0, 0) == 0);
+    SPW_TRY_GOTO(start(queue, cpus, error), free_semaphores);
     return SPW_OK;
 
-free_answer:
-    spw_condition_deinit(&queue->answer);
-free_wake:
-    spw_condition_deinit(&queue->wake);
-free_mutex:
-    spw_mutex_deinit(&queue->mutex);
-free_ends:
+free_semaphores:
+    SPW_ASSERT(sem_destroy(&queue->answered) == 0);
+    SPW_ASSERT(sem_destroy(&queue->bell) == 0);
     spw_release(world, (void *)queue->ends_ns);
 free_records:
     spw_release(world, queue->records);
@@ -268,7 +309,7 @@ fail:
 void spw_host_queue_stop(struct spw_host_queue *queue)
 {
     atomic_store(&queue->stop, true);
-    wake(queue);
+    rouse(queue);
 }
 
 void spw_host_queue_join(struct spw_host_queue *queue)
@@ -279,9 +320,8 @@ void spw_host_queue_join(struct spw_host_queue *queue)
 void spw_host_queue_close(struct spw_host_queue *queue)
 {
     SPW_ASSERT(atomic_load(&queue->finished) == atomic_load(&queue->submitted));
-    spw_condition_deinit(&queue->answer);
-    spw_condition_deinit(&queue->wake);
-    spw_mutex_deinit(&queue->mutex);
+    SPW_ASSERT(sem_destroy(&queue->answered) == 0);
+    SPW_ASSERT(sem_destroy(&queue->bell) == 0);
     spw_release(queue->device->world, (void *)queue->ends_ns);
     spw_release(queue->device->world, queue->records);
     spw_release(queue->device->world, queue->commands);
