@@ -1,5 +1,7 @@
-/* schema.c — the tables of keys. Nothing here computes: see schema_value.c (typing), schema_read.c
- * (tables of keys), schema_text.c (the schema as text). Tested by tests/selection/test_schema.c. */
+/* schema.c — the tables of keys. Nothing here computes: schema_key.c finds rows, schema_value.c
+ * types a value, schema_read.c reads a map, schema_unknown.c refuses what is not here,
+ * schema_print.c, schema_json.c and schema_rows.c write.
+ * Tested by tests/selection/test_schema.c. */
 #include "selection/schema.h"
 
 #include "runtime/run.h"

@@ -85,6 +85,8 @@ const struct spw_key *spw_key_find(const struct spw_key *table, const char *name
 /* Walks "optimizer.weight_decay" from `table`; *offset is within the table's struct. NULL if there
  * is no such key or it is a MAP or CUSTOM one. */
 const struct spw_key *spw_key_walk(const struct spw_key *table, const char *path, size_t *offset);
+/* "train.lr", or "lr" at the top, where `path` is "". */
+void spw_key_join(const char *path, const char *name, char out[256]);
 
 /* Types one value and stores it in `base` (the table's struct). `path` ("train.lr") is for
  * messages. SPW_ERR_USAGE with the place, the reason and the cure. Not for CUSTOM keys; a MAP reads
