@@ -2,8 +2,8 @@
  *
  * Every loss, norm, evaluation, weight and moment must have the oracle's bits. A test may hook into
  * the run's events. Tested by its users. */
-#ifndef SPW_TESTS_FAULT_WATCH_H
-#define SPW_TESTS_FAULT_WATCH_H
+#ifndef SPW_TESTS_BITS_WATCH_H
+#define SPW_TESTS_BITS_WATCH_H
 
 #include "oracle.h"
 

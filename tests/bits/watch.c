@@ -55,19 +55,35 @@ static void on_eval(void *self, struct spw_job *job, const struct spw_eval_resul
     }
 }
 
+/* The first element whose bits differ, or `count`. */
+static uint64_t first_different(const float *got, const float *want, uint64_t count)
+{
+    uint64_t at = 0;
+    while (at < count && memcmp(&got[at], &want[at], sizeof got[at]) == 0) {
+        at++;
+    }
+    return at;
+}
+
 static void compare_array(struct watched *it, enum spw_job_array array, float *const *want)
 {
+    static const char *const arrays[] = {"", "moment 0 of ", "moment 1 of "};
     const struct spw_graph *graph = it->want->graph;
+    char what[128];
     for (int32_t p = 0; p < graph->param_count; p++) {
         if (want[p] == NULL) {
             continue;
         }
-        const size_t bytes = (size_t)graph->params[p].elements * sizeof(float);
-        float *got = malloc(bytes);
+        const uint64_t count = (uint64_t)graph->params[p].elements;
+        float *got = malloc(count * sizeof *got);
         if (spw_job_read(it->job, array, p, got, NULL) != SPW_OK) {
             differ(it, "unreadable parameter", (uint64_t)p, NAN, 0);
-        } else if (memcmp(got, want[p], bytes) != 0) {
-            differ(it, graph->params[p].name, (uint64_t)array, (double)got[0], (double)want[p][0]);
+        } else {
+            const uint64_t at = first_different(got, want[p], count);
+            if (at < count) {
+                (void)snprintf(what, sizeof what, "%s%s", arrays[array], graph->params[p].name);
+                differ(it, what, at, (double)got[at], (double)want[p][at]);
+            }
         }
         free(got);
     }
