@@ -7,7 +7,8 @@
  * Rules
  *  1. Enqueuing never waits in secret: it queues the command or returns SPW_ERR_BUSY.
  *  2. The region never grows; library workspaces come out of it (operands named by the program).
- *  3. Nothing allocates between open and close but `prepare`.
+ *  3. Nothing allocates between open and close but `prepare`, and a vendor's library inside its own
+ *     calls where it can't be told otherwise (oneDNN's matrix product: kernels/host/dnnl.h).
  *  4. Commands of one queue run in order; between queues there is no order but by waits.
  *  5. A failed command is reported by its record; later commands still run (their results are void,
  *     and the executor discards the job); a lost device fails every command.
