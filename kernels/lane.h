@@ -1,8 +1,8 @@
 /* lane.h — a compute lane: what a thread of computation needs to run ops fast on the host.
  *
  * It holds the tile pool and the library's prepared primitives. Preparing allocates; running does
- * not, but for what oneDNN takes inside its matrix products (host/dnnl.h). One thread uses a lane at
- * a time. */
+ * not, but for what oneDNN takes inside its matrix products (host/dnnl.h). One thread at a time
+ * uses a lane. */
 #ifndef SPW_KERNELS_LANE_H
 #define SPW_KERNELS_LANE_H
 
