@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include "base/assert.h"
+#include "base/status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,6 +70,23 @@ void spw_text_add(struct spw_text *text, const char *format, ...)
     (void)vsnprintf(text->data + text->bytes, (size_t)length + 1, format, arguments);
     va_end(arguments);
     text->bytes += (uint64_t)length;
+}
+
+enum spw_status spw_format_text(const struct spw_world *world, struct spw_error *error, char **out,
+                                const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    SPW_ASSERT(length >= 0);
+    char *text = NULL;
+    SPW_TRY(spw_allocate(world, (uint64_t)length + 1, 1, "a text", error, &text));
+    va_start(arguments, format);
+    (void)vsnprintf(text, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    *out = text;
+    return SPW_OK;
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)

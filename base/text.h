@@ -45,5 +45,8 @@ void spw_text_deinit(struct spw_text *text);
 void spw_text_add(struct spw_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void spw_text_add_bytes(struct spw_text *text, const void *bytes, uint64_t count);
+/* One formatted text, such as a path; the caller releases it with spw_release(). */
+enum spw_status spw_format_text(const struct spw_world *world, struct spw_error *error, char **out,
+                                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -14,23 +14,17 @@
 static enum spw_status trial_path(const struct spw_recorder *recorder, const char *id,
                                   const char *name, struct spw_error *error, char **out)
 {
-    struct spw_text path;
-    spw_text_init(&path, recorder->world);
-    spw_text_add(&path, "%s/trials%s%s%s%s", recorder->path, id[0] != '\0' ? "/" : "", id,
-                 name[0] != '\0' ? "/" : "", name);
-    if (path.failed) {
-        spw_text_deinit(&path);
-        return SPW_FAIL(error, SPW_ERR_NO_MEMORY, "no memory for a path");
-    }
-    *out = path.data;
-    return SPW_OK;
+    return spw_format_text(recorder->world, error, out, "%s/trials/%s/%s", recorder->path, id,
+                           name);
 }
 
+/* "<folder>/trials", or one of a trial in it. */
 static enum spw_status make_folder(const struct spw_recorder *recorder, const char *id,
                                    struct spw_error *error)
 {
     char *path = NULL;
-    SPW_TRY(trial_path(recorder, id, "", error, &path));
+    SPW_TRY(spw_format_text(recorder->world, error, &path, "%s/trials%s%s", recorder->path,
+                            id != NULL ? "/" : "", id != NULL ? id : ""));
     const int native = recorder->world->make_directory(recorder->world->self, path);
     enum spw_status status = SPW_OK;
     if (native != 0 && native != EEXIST) {
@@ -117,27 +111,13 @@ static enum spw_status finish_trial(struct spw_recorder *recorder, struct spw_jo
 
 /* ---- the whole ---- */
 
-static enum spw_status run_path(const struct spw_recorder *recorder, const char *name,
-                                struct spw_error *error, char **out)
-{
-    struct spw_text path;
-    spw_text_init(&path, recorder->world);
-    spw_text_add(&path, "%s/%s", recorder->path, name);
-    if (path.failed) {
-        spw_text_deinit(&path);
-        return SPW_FAIL(error, SPW_ERR_NO_MEMORY, "no memory for a path");
-    }
-    *out = path.data;
-    return SPW_OK;
-}
-
 static enum spw_status open_trace(struct spw_recorder *recorder, struct spw_error *error)
 {
     if (!recorder->sweep->spec->run.trace) {
         return SPW_OK;
     }
     char *path = NULL;
-    SPW_TRY(run_path(recorder, "trace.pftrace", error, &path));
+    SPW_TRY(spw_format_text(recorder->world, error, &path, "%s/trace.pftrace", recorder->path));
     const enum spw_status status =
         spw_trace_create(recorder->world, path, recorder->run, error, &recorder->trace);
     spw_release(recorder->world, path);
@@ -156,8 +136,9 @@ enum spw_status spw_recorder_open(struct spw_recorder *recorder, const struct sp
     };
     SPW_TRY(spw_allocate(sweep->world, sweep->trials->count, sizeof(struct spw_trial_files *),
                          "the trials' files", error, &recorder->files));
-    SPW_TRY(make_folder(recorder, "", error));
-    SPW_TRY(run_path(recorder, "decisions.log", error, &recorder->decisions_path));
+    SPW_TRY(make_folder(recorder, NULL, error));
+    SPW_TRY(spw_format_text(recorder->world, error, &recorder->decisions_path, "%s/decisions.log",
+                            path));
     SPW_TRY(spw_lines_open(&recorder->decisions, sweep->world, recorder->decisions_path, error));
     spw_decisions_begin(&recorder->decisions);
     return open_trace(recorder, error);

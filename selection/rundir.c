@@ -171,16 +171,10 @@ static enum spw_status write_text(const struct spw_world *world, const char *fol
     if (text->failed) {
         return SPW_FAIL(error, SPW_ERR_NO_MEMORY, "no memory for %s", name);
     }
-    struct spw_text path;
-    spw_text_init(&path, world);
-    spw_text_add(&path, "%s/%s", folder, name);
-    enum spw_status status = path.failed
-                                 ? SPW_ERR_NO_MEMORY
-                                 : spw_write_file(world, path.data, text->data, text->bytes, error);
-    if (path.failed) {
-        status = SPW_FAIL(error, SPW_ERR_NO_MEMORY, "no memory for a path");
-    }
-    spw_text_deinit(&path);
+    char *path = NULL;
+    SPW_TRY(spw_format_text(world, error, &path, "%s/%s", folder, name));
+    const enum spw_status status = spw_write_file(world, path, text->data, text->bytes, error);
+    spw_release(world, path);
     return status;
 }
 

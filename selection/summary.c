@@ -132,18 +132,18 @@ void spw_summary_print(const struct spw_sweep *sweep, struct spw_run *run, bool 
 enum spw_status spw_summary_write(const struct spw_sweep *sweep, struct spw_run *run,
                                   const char *path, bool interrupted, struct spw_error *error)
 {
-    struct spw_text text, file;
+    struct spw_text text;
+    char *file = NULL;
+    SPW_TRY(spw_format_text(sweep->world, error, &file, "%s/summary.json", path));
     spw_text_init(&text, sweep->world);
-    spw_text_init(&file, sweep->world);
     spw_summary_print(sweep, run, interrupted, &text);
-    spw_text_add(&file, "%s/summary.json", path);
     enum spw_status status = SPW_OK;
-    if (text.failed || file.failed) {
+    if (text.failed) {
         status = SPW_FAIL(error, SPW_ERR_NO_MEMORY, "no memory for the summary");
     } else {
-        status = spw_write_file(sweep->world, file.data, text.data, text.bytes, error);
+        status = spw_write_file(sweep->world, file, text.data, text.bytes, error);
     }
-    spw_text_deinit(&file);
     spw_text_deinit(&text);
+    spw_release(sweep->world, file);
     return status;
 }

@@ -31,20 +31,14 @@ static const struct spw_yaml_node *place_of(const struct exam *exam, const char 
     return spw_spec_find_for(exam->spec, &trial->model, path);
 }
 
-/* "FILE:L:C: trial ID: WHY", at the setting `path` of the trial. */
+/* "FILE:L:C: trial ID: WHY", at the setting `path` of the trial; NULL: at the model. */
 static enum spw_status refuse(const struct exam *exam, const char *path, const char *why)
 {
     char name[80];
     (void)snprintf(name, sizeof(name), "trial %.70s", exam->trial->id);
-    return SPW_KEY_REFUSE(exam->context, place_of(exam, path), name, "%s", why);
-}
-
-/* The same at the model itself. */
-static enum spw_status refuse_model(const struct exam *exam, const char *why)
-{
-    char name[80];
-    (void)snprintf(name, sizeof(name), "trial %.70s", exam->trial->id);
-    return SPW_KEY_REFUSE(exam->context, exam->trial->model.node, name, "%s", why);
+    return SPW_KEY_REFUSE(exam->context,
+                          path != NULL ? place_of(exam, path) : exam->trial->model.node, name, "%s",
+                          why);
 }
 
 static enum spw_status check_batches(const struct exam *exam)
@@ -128,20 +122,21 @@ static enum spw_status check_model(const struct exam *exam)
     case SPW_MODEL_MLP:
         return model->hidden.values != NULL
                    ? SPW_OK
-                   : refuse_model(exam, "hidden is missing; give a list such as [512, 512]");
+                   : refuse(exam, NULL, "hidden is missing; give a list such as [512, 512]");
     case SPW_MODEL_CNN:
         return model->channels.count > 0
                    ? SPW_OK
-                   : refuse_model(exam, "channels is missing; give a list such as [16, 32]");
+                   : refuse(exam, NULL, "channels is missing; give a list such as [16, 32]");
     case SPW_MODEL_RESNET:
         return model->blocks.count > 0 && model->width > 0
                    ? SPW_OK
-                   : refuse_model(exam, "blocks or width is missing; give for instance blocks: "
-                                        "[2, 2, 2], width: 32");
+                   : refuse(exam, NULL,
+                            "blocks or width is missing; give for instance blocks: "
+                            "[2, 2, 2], width: 32");
     case SPW_MODEL_GPT2:
         return model->config.n_embd % model->config.n_head == 0
                    ? SPW_OK
-                   : refuse_model(exam, "n_embd is no multiple of n_head; change one");
+                   : refuse(exam, NULL, "n_embd is no multiple of n_head; change one");
     case SPW_MODEL_LAYERS:
     case SPW_MODEL_FROM:
         return SPW_OK;

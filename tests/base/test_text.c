@@ -98,3 +98,19 @@ Test(text, joins_names)
                      "relu, layernorm and lr");
     cr_assert_str_eq(spw_join_names(names, 9, "or", out, 10), "linear, c");
 }
+
+Test(text, formats_one_text_or_says_why_not)
+{
+    struct spw_fault_world fault;
+    struct spw_error error = {0};
+    spw_fault_world_init(&fault, spw_world_system());
+    char *out = NULL;
+    cr_assert(spw_format_text(&fault.world, &error, &out, "%s/%d", "a", 7) == SPW_OK);
+    cr_assert_str_eq(out, "a/7");
+    spw_release(&fault.world, out);
+    spw_fault_world_arm(&fault, SPW_FAULT_ALLOCATION, (struct spw_fault_rule){.at = 1});
+    out = NULL;
+    cr_assert(spw_format_text(&fault.world, &error, &out, "%s", "a") == SPW_ERR_NO_MEMORY);
+    cr_assert(out == NULL && error.status == SPW_ERR_NO_MEMORY);
+    cr_assert(spw_fault_world_clean(&fault));
+}
