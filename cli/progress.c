@@ -78,6 +78,11 @@ const char *cli_progress_eval_name(const struct cli_progress *progress)
     return spw_dataset_info(progress->sweep->train)->is_tokens ? "perplexity" : "accuracy";
 }
 
+double cli_progress_elapsed_s(const struct cli_progress *progress)
+{
+    return (double)(spw_now_ns(progress->world) - progress->start_ns) * 1e-9;
+}
+
 void cli_progress_totals(const struct cli_progress *progress, struct cli_progress_totals *out)
 {
     *out = (struct cli_progress_totals){0};
@@ -97,7 +102,7 @@ void cli_progress_totals(const struct cli_progress *progress, struct cli_progres
         work_done += (double)status.step * step_cost;
         work += (double)(over ? status.step : status.steps) * step_cost;
     }
-    out->elapsed_s = (double)(spw_now_ns(progress->world) - progress->start_ns) * 1e-9;
+    out->elapsed_s = cli_progress_elapsed_s(progress);
     out->left_s = work_done > 0 ? out->elapsed_s * (work - work_done) / work_done : NAN;
 }
 

@@ -65,6 +65,7 @@ struct cli_progress_totals {
     double elapsed_s, left_s; /* left: NaN before the first step */
 };
 void cli_progress_totals(const struct cli_progress *progress, struct cli_progress_totals *out);
+double cli_progress_elapsed_s(const struct cli_progress *progress);
 /* "accuracy" or "perplexity". */
 const char *cli_progress_eval_name(const struct cli_progress *progress);
 /* "2:05", "1:02:05"; "-" if it is not a number; `out` is the return value. */

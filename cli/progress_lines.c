@@ -35,8 +35,8 @@ void cli_progress_plain_state(struct cli_progress *progress, struct spw_job *job
     const char *id = progress->sweep->jobs[index].id;
     const uint64_t now_ns = spw_now_ns(progress->world);
     spw_job_status(job, &status);
-    cli_progress_add(progress, "%s  %s ",
-                     cli_clock_text((double)(now_ns - progress->start_ns) * 1e-9, elapsed), id);
+    cli_progress_add(progress, "%s  %s ", cli_clock_text(cli_progress_elapsed_s(progress), elapsed),
+                     id);
     switch (state) {
     case SPW_JOB_WAITING:
         cli_progress_add(progress, "waits\n");
@@ -65,11 +65,6 @@ void cli_progress_plain_state(struct cli_progress *progress, struct spw_job *job
     }
 }
 
-static double elapsed_s(const struct cli_progress *progress)
-{
-    return (double)(spw_now_ns(progress->world) - progress->start_ns) * 1e-9;
-}
-
 void cli_progress_json_line(struct cli_progress *progress)
 {
     char left[SPW_METRIC_BYTES];
@@ -93,7 +88,7 @@ void cli_progress_json_state(struct cli_progress *progress, struct spw_job *job,
     cli_progress_add(progress,
                      "{\"schema\": 1, \"event\": \"state\", \"time_s\": %.3f, \"trial\": \"%s\", "
                      "\"state\": \"%s\", \"step\": %" PRIu64 "}\n",
-                     elapsed_s(progress), progress->sweep->jobs[spw_job_index(job)].id,
+                     cli_progress_elapsed_s(progress), progress->sweep->jobs[spw_job_index(job)].id,
                      spw_job_state_name(state), status.step);
 }
 
@@ -105,7 +100,8 @@ void cli_progress_json_eval(struct cli_progress *progress, struct spw_job *job,
     cli_progress_add(progress,
                      "{\"schema\": 1, \"event\": \"eval\", \"time_s\": %.3f, \"trial\": \"%s\", "
                      "\"step\": %" PRIu64 ", \"loss\": %s, \"%s\": %s}\n",
-                     elapsed_s(progress), progress->sweep->jobs[index].id, result->step,
-                     spw_metric_text(result->loss, loss), cli_progress_eval_name(progress),
+                     cli_progress_elapsed_s(progress), progress->sweep->jobs[index].id,
+                     result->step, spw_metric_text(result->loss, loss),
+                     cli_progress_eval_name(progress),
                      spw_metric_text(progress->trials[index].eval, value));
 }
