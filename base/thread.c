@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
-#include <time.h>
 
 static enum spw_status thread_failure(struct spw_error *error, int native, const char *what)
 {
@@ -44,16 +43,7 @@ void spw_mutex_unlock(struct spw_mutex *mutex)
 
 enum spw_status spw_condition_init(struct spw_condition *condition, struct spw_error *error)
 {
-    pthread_condattr_t attributes;
-    int native = pthread_condattr_init(&attributes);
-    if (native == 0) {
-        /* A wall clock that is set back would turn a deadline into a hang. */
-        native = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        if (native == 0) {
-            native = pthread_cond_init(&condition->native, &attributes);
-        }
-        (void)pthread_condattr_destroy(&attributes);
-    }
+    const int native = pthread_cond_init(&condition->native, NULL);
     return native == 0 ? SPW_OK : thread_failure(error, native, "a condition could not be made");
 }
 
@@ -75,18 +65,6 @@ void spw_condition_broadcast(struct spw_condition *condition)
 void spw_condition_wait(struct spw_condition *condition, struct spw_mutex *mutex)
 {
     SPW_ASSERT(pthread_cond_wait(&condition->native, &mutex->native) == 0);
-}
-
-bool spw_condition_wait_until(struct spw_condition *condition, struct spw_mutex *mutex,
-                              uint64_t deadline_ns)
-{
-    const struct timespec deadline = {
-        .tv_sec = (time_t)(deadline_ns / UINT64_C(1000000000)),
-        .tv_nsec = (long)(deadline_ns % UINT64_C(1000000000)),
-    };
-    const int native = pthread_cond_timedwait(&condition->native, &mutex->native, &deadline);
-    SPW_ASSERT(native == 0 || native == ETIMEDOUT);
-    return native == 0;
 }
 
 /* Lives on the starter's stack until the new thread has read it, so that starting allocates nothing

@@ -22,15 +22,11 @@ void spw_mutex_deinit(struct spw_mutex *mutex);
 void spw_mutex_lock(struct spw_mutex *mutex);
 void spw_mutex_unlock(struct spw_mutex *mutex);
 
-/* Waits use the monotonic clock. */
 enum spw_status spw_condition_init(struct spw_condition *condition, struct spw_error *error);
 void spw_condition_deinit(struct spw_condition *condition);
 void spw_condition_signal(struct spw_condition *condition);
 void spw_condition_broadcast(struct spw_condition *condition);
 void spw_condition_wait(struct spw_condition *condition, struct spw_mutex *mutex);
-/* False if the deadline (monotonic nanoseconds) passed first. */
-bool spw_condition_wait_until(struct spw_condition *condition, struct spw_mutex *mutex,
-                              uint64_t deadline_ns);
 
 /* Starts a thread named `name` (shown by top and gdb, 15 characters are kept), bound to the CPUs in
  * `cpus` (a zero-terminated list of CPU numbers plus one; NULL: not bound). */

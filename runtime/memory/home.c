@@ -304,11 +304,6 @@ uint64_t spw_home_region_bytes(const struct spw_home *home)
     return home->region_bytes;
 }
 
-uint64_t spw_home_budget_bytes(const struct spw_home *home)
-{
-    return home->budget_bytes;
-}
-
 uint64_t spw_home_used_bytes(const struct spw_home *home)
 {
     return spw_extent_used_bytes(home->map);

@@ -38,7 +38,6 @@ void *spw_home_base(const struct spw_home *home);
 /* Bytes of that region: every offset is below it. More than the budget. */
 uint64_t spw_home_region_bytes(const struct spw_home *home);
 
-uint64_t spw_home_budget_bytes(const struct spw_home *home);
 uint64_t spw_home_used_bytes(const struct spw_home *home);
 uint64_t spw_home_peak_bytes(const struct spw_home *home);
 /* Pages that hold memory now: used bytes and at most two pages' rest per range. */

@@ -93,24 +93,6 @@ Test(thread, a_condition_hands_turns_to_and_fro)
     shared_deinit(&shared);
 }
 
-Test(thread, a_deadline_passes_on_the_monotonic_clock)
-{
-    struct shared shared;
-    shared_init(&shared);
-    const struct spw_world *world = spw_world_system();
-    const uint64_t start_ns = spw_now_ns(world);
-    const uint64_t deadline_ns = start_ns + 20000000;
-    spw_mutex_lock(&shared.mutex);
-    bool in_time = true;
-    while (in_time) { /* a wake-up without a cause is allowed */
-        in_time = spw_condition_wait_until(&shared.condition, &shared.mutex, deadline_ns);
-    }
-    cr_assert(spw_now_ns(world) >= deadline_ns);
-    cr_assert(!spw_condition_wait_until(&shared.condition, &shared.mutex, 0), "long past");
-    spw_mutex_unlock(&shared.mutex);
-    shared_deinit(&shared);
-}
-
 static void look_around(void *argument)
 {
     struct shared *shared = argument;
