@@ -68,7 +68,7 @@ static enum spw_status find_policy(struct spw_context *context, const char *name
     /* "replay" needs a log of decisions, which this interface can't give. */
     const char *names[SPW_POLICY_REPLAY + 1] = {NULL};
     memcpy(names, spw_policy_names, SPW_POLICY_REPLAY * sizeof(names[0]));
-    enum spw_policy_name parsed = SPW_POLICY_LRTF;
+    enum spw_policy_name parsed = SPW_POLICY_WEAVE;
     if (name == NULL ||
         (spw_policy_parse(name, &parsed) == SPW_OK && parsed != SPW_POLICY_REPLAY)) {
         *out = parsed;

@@ -8,7 +8,7 @@
 #include "jobs.h"
 #include "measure.h"
 
-enum { ROUNDS = 5, SETTINGS = 5 };
+enum { ROUNDS = 5, SETTINGS = 5, PROBES = 4 };
 
 static const struct setting {
     const char *model;
@@ -44,15 +44,20 @@ static double copied(const struct jobs_result *result)
     return larger((double)result->total.bytes_in, (double)result->total.bytes_out);
 }
 
-/* The link with which the busier direction takes `ratio` times as long as compute. */
+/* The link with which the busier direction takes `ratio` times as long as compute. The plan hangs
+ * on the link, and so do the bytes: so it is tried until it agrees with itself. */
 static uint64_t choose_link(const struct bench_model *model, const struct bench_options *options,
                             uint32_t devices, double ratio)
 {
-    const struct jobs_config config =
-        config_of(model, options, devices, SPW_MACHINE_PACE_LINK_BYTES_PER_S);
-    const struct jobs_result probe = jobs_run(model, &config);
-    const double compute_s = (double)probe.total.compute_ns / 1e9;
-    return (uint64_t)(copied(&probe) / (ratio * compute_s));
+    uint64_t link = SPW_MACHINE_PACE_LINK_BYTES_PER_S;
+    for (int i = 0; i < PROBES; i++) {
+        struct jobs_config config = config_of(model, options, devices, link);
+        config.steps = 1;
+        const struct jobs_result probe = jobs_run(model, &config);
+        const double compute_s = (double)probe.total.compute_ns / 1e9;
+        link = (uint64_t)(copied(&probe) / (ratio * compute_s));
+    }
+    return link;
 }
 
 static void measure(struct bench_report *report, const struct bench_model *model,

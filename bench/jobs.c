@@ -62,7 +62,7 @@ static struct spw_run *open_run(const struct jobs_config *config, struct watch *
                     .mem_bytes = config->mem_bytes,
                     .link_bytes_per_s = config->link_bytes_per_s,
                     .pace_model = config->pace_model},
-        .policy = SPW_POLICY_LRTF,
+        .policy = SPW_POLICY_WEAVE,
         .prefetch = config->no_prefetch ? 0 : -1,
         .update_place = config->on_device ? SPW_UPDATE_ON_DEVICE : -1,
         .keep = config->keep,

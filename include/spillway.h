@@ -186,8 +186,8 @@ struct spw_train {
 struct spw_session;
 struct spw_trial;
 
-/* Opens the devices. `machine`: "host*2 mem=8MiB" (see docs/spec.md). `policy`: "lrtf", "fifo",
- * "random" or "serial"; NULL: "lrtf". */
+/* Opens the devices. `machine`: "host*2 mem=8MiB" (see docs/spec.md). `policy`: "weave",
+ * "lrtf", "fifo", "random" or "serial"; NULL: "weave". */
 SPW_API enum spw_status spw_session_create(struct spw_context *context, const char *machine,
                                            const char *policy, struct spw_session **out)
     SPW_MUST_CHECK;

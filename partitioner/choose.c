@@ -1,80 +1,147 @@
-/* choose.c — one plan out of two: small shards, of which two fit the device, so that the next is
- * loaded while one computes; or large ones, fewer of them, with fewer bytes crossing their borders.
- * Which is faster hangs on link and arithmetic, so both are made and the estimate decides. Tested
- * by tests/partitioner/test_plan.c. */
+/* choose.c — one plan out of some: large shards, few of them, with few bytes crossing their
+ * borders; or smaller ones, of which two, three or four fit the device at once, so that blocks come
+ * in and gradients go home while another computes. Which is faster hangs on link and arithmetic, so
+ * all are made and the estimate decides. Tested by tests/partitioner/test_plan.c. */
 #include "partitioner/estimate.h"
 #include "partitioner/plan_build.h"
+
+/* More than a unit that comes in, one that computes, one that goes home, and one to spare. */
+enum { SHARE_MAX = 4 };
 
 static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
-/* Time of one unit after another of the same model, in nanoseconds: its micro-batches flow through
- * the ring, the slowest of the three queues setting the pace, after the first has come in and
- * before the last has gone home. Weights that could be loaded while `before` computed count as far
- * as they took longer. */
-static uint64_t unit_ns(const struct spw_plan *plan, const struct spw_unit_plan *unit,
-                        const struct spw_unit_plan *before)
+/* What a unit holds of the device, and until when: its weights until it has computed, the rest
+ * until its results are home. */
+struct holding {
+    uint64_t weights_bytes, rest_bytes;
+    uint64_t computed_ns, left_ns;
+};
+
+/* Times at which queues are free, and the latest units, newest last. */
+struct pipeline {
+    const struct spw_plan *plan;
+    uint64_t in_ns, compute_ns, out_ns;
+    struct holding units[SHARE_MAX];
+};
+
+static uint64_t held_bytes(const struct pipeline *pipeline, uint64_t at_ns)
 {
-    const struct spw_plan_options *options = &plan->options;
-    const uint64_t count = (uint64_t)options->micro_batches;
-    const uint64_t in = spw_estimate_link_ns(options, unit->in_bytes);
-    const uint64_t out = spw_estimate_link_ns(options, unit->out_bytes);
-    const uint64_t work = unit->program.time_ns;
-    const uint64_t load = spw_estimate_link_ns(options, unit->weights_bytes);
-    const bool staged = before->device_bytes + unit->device_bytes <= options->device_bytes;
-    const uint64_t hidden = staged ? before->program.time_ns * count : 0;
-    return count * larger(work, larger(in, out)) + in + out + (load > hidden ? load - hidden : 0);
+    uint64_t bytes = 0;
+    for (int i = 0; i < SHARE_MAX; i++) {
+        const struct holding *it = &pipeline->units[i];
+        bytes += (it->computed_ns > at_ns ? it->weights_bytes : 0) +
+                 (it->left_ns > at_ns ? it->rest_bytes : 0);
+    }
+    return bytes;
 }
 
-/* One step without the updates, which are the same whatever the cuts. */
+/* From when on `bytes` more fit. */
+static uint64_t room_ns(const struct pipeline *pipeline, uint64_t bytes)
+{
+    const uint64_t all = pipeline->plan->options.device_bytes;
+    uint64_t first_ns = UINT64_MAX;
+    for (int i = 0; i < 2 * SHARE_MAX; i++) {
+        const struct holding *it = &pipeline->units[i / 2];
+        const uint64_t at_ns = i % 2 == 0 ? it->computed_ns : it->left_ns;
+        if (at_ns < first_ns && held_bytes(pipeline, at_ns) + bytes <= all) {
+            first_ns = at_ns;
+        }
+    }
+    return first_ns;
+}
+
+/* One more unit: its weights are loaded when there is room for them, its micro-batches flow through
+ * the ring when there is room for all of it, the slowest of the three queues setting the pace, and
+ * its gradients go home. At most SHARE_MAX units are here at once. */
+static void pass_unit(struct pipeline *pipeline, const struct spw_unit_plan *unit)
+{
+    const struct spw_plan_options *options = &pipeline->plan->options;
+    const uint64_t count = (uint64_t)options->micro_batches;
+    const bool is_backward = unit->kind == SPW_UNIT_BACKWARD;
+    const uint64_t in = spw_estimate_link_ns(options, unit->in_bytes);
+    const uint64_t out = spw_estimate_link_ns(options, unit->out_bytes);
+    const uint64_t load = spw_estimate_link_ns(options, unit->weights_bytes);
+    const uint64_t weights_room =
+        larger(room_ns(pipeline, unit->weights_bytes), pipeline->units[0].left_ns);
+    const uint64_t loaded = larger(pipeline->in_ns, weights_room) + load;
+    const uint64_t room = larger(loaded, room_ns(pipeline, unit->device_bytes));
+    const uint64_t begin = larger(pipeline->compute_ns, room + in);
+    const uint64_t stream = count * larger(unit->program.time_ns, larger(in, out));
+    pipeline->in_ns = loaded + count * in;
+    pipeline->compute_ns = begin + stream;
+    pipeline->out_ns = larger(pipeline->out_ns + (count - 1) * out, pipeline->compute_ns) + out +
+                       (is_backward ? spw_estimate_link_ns(options, unit->grads_bytes) : 0);
+    for (int i = 1; i < SHARE_MAX; i++) {
+        pipeline->units[i - 1] = pipeline->units[i];
+    }
+    pipeline->units[SHARE_MAX - 1] = (struct holding){
+        .weights_bytes = unit->weights_bytes,
+        .rest_bytes = unit->device_bytes - unit->weights_bytes,
+        .computed_ns = pipeline->compute_ns,
+        .left_ns = pipeline->out_ns,
+    };
+}
+
+/* One step of one job among others, without the updates, which are the same whatever the cuts: how
+ * much longer the pipeline takes for two steps than for one. The jobs are out of phase: one goes
+ * forward while another goes back. */
 static uint64_t step_ns(const struct spw_plan *plan)
 {
     const int32_t shards = plan->shard_count;
-    const struct spw_unit_plan *before = &plan->shards[0].backward;
-    uint64_t sum = 0;
-    for (int32_t at = 0; at < 2 * shards - 1; at++) {
-        const bool forward = at < shards - 1;
-        const struct spw_shard *shard = &plan->shards[forward ? at : 2 * shards - 2 - at];
-        const struct spw_unit_plan *unit = forward ? &shard->forward : &shard->backward;
-        sum += unit_ns(plan, unit, before);
-        before = unit;
+    struct pipeline pipeline = {.plan = plan};
+    uint64_t ends_ns[2];
+    for (int round = 0; round < 2; round++) {
+        for (int32_t i = 0; i < shards; i++) {
+            if (i + 1 < shards) {
+                pass_unit(&pipeline, &plan->shards[i].forward);
+            }
+            pass_unit(&pipeline, &plan->shards[shards - 1 - i].backward);
+        }
+        ends_ns[round] = larger(pipeline.compute_ns, pipeline.out_ns);
     }
-    return sum;
+    return ends_ns[1] - ends_ns[0];
 }
 
-/* The faster of the two plans by estimate; *is_whole tells which. */
+/* The fastest plan by estimate; of those within 2 %, the one with the largest units. */
 static enum spw_status choose(const struct spw_world *world, const struct spw_graph *graph,
                               const struct spw_plan_options *options, struct spw_error *error,
-                              bool *is_whole, struct spw_plan **out)
+                              uint32_t *share, struct spw_plan **out)
 {
-    struct spw_plan_choice choice = {0};
-    struct spw_plan *staged = NULL;
-    *is_whole = false;
-    SPW_TRY(spw_plan_build(world, graph, options, &choice, error, &staged));
-    const bool open = options->double_buffer && options->cuts == NULL && !options->least_memory &&
-                      options->device_bytes > 0 && staged->shard_count > 1;
-    if (!open) {
-        *out = staged;
-        return SPW_OK;
+    const bool pipelined = options->double_buffer && options->device_bytes > 0;
+    const bool open = pipelined && options->cuts == NULL && !options->least_memory;
+    struct spw_plan_choice choice = {.share = pipelined && !open ? 2 : 1};
+    struct spw_plan *best = NULL;
+    SPW_TRY(spw_plan_build(world, graph, options, &choice, error, &best));
+    *share = choice.share;
+    uint64_t best_ns = step_ns(best);
+    while (open && best->shard_count > 1 && choice.share < SHARE_MAX) {
+        struct spw_plan *other = NULL;
+        choice.share++;
+        const enum spw_status status =
+            spw_plan_build(world, graph, options, &choice, error, &other);
+        if (status != SPW_OK) {
+            spw_plan_destroy(best);
+            return status;
+        }
+        const uint64_t other_ns = step_ns(other);
+        const bool better = other_ns < best_ns - best_ns / 50;
+        if (better) {
+            best_ns = other_ns;
+            *share = choice.share;
+        }
+        spw_plan_destroy(better ? best : other);
+        best = better ? other : best;
     }
-    struct spw_plan *whole = NULL;
-    choice.whole = true;
-    const enum spw_status status = spw_plan_build(world, graph, options, &choice, error, &whole);
-    if (status != SPW_OK) {
-        spw_plan_destroy(staged);
-        return status;
-    }
-    *is_whole = step_ns(whole) < step_ns(staged);
-    spw_plan_destroy(*is_whole ? staged : whole);
-    *out = *is_whole ? whole : staged;
+    *out = best;
     return SPW_OK;
 }
 
 /* The same plan again, with measured times in it. */
 static enum spw_status measure(const struct spw_world *world, const struct spw_plan *chosen,
-                               const struct spw_plan_options *options, bool is_whole,
+                               const struct spw_plan_options *options, uint32_t share,
                                struct spw_error *error, struct spw_plan **out)
 {
     const uint64_t shards = (uint64_t)chosen->shard_count;
@@ -92,7 +159,7 @@ static enum spw_status measure(const struct spw_world *world, const struct spw_p
     struct spw_plan_options with_cuts = *options;
     with_cuts.cuts = cuts;
     with_cuts.cut_count = (int32_t)shards - 1;
-    const struct spw_plan_choice choice = {.kept = kept, .whole = is_whole};
+    const struct spw_plan_choice choice = {.kept = kept, .share = share};
     status = spw_plan_build(world, chosen->graph, &with_cuts, &choice, error, out);
 out:
     spw_release(world, cuts);
@@ -108,13 +175,13 @@ enum spw_status spw_plan_create(const struct spw_world *world, const struct spw_
     struct spw_plan_options estimated = *options;
     estimated.measure = NULL;
     struct spw_plan *chosen = NULL;
-    bool is_whole;
-    SPW_TRY(choose(world, graph, &estimated, error, &is_whole, &chosen));
+    uint32_t share;
+    SPW_TRY(choose(world, graph, &estimated, error, &share, &chosen));
     if (options->measure == NULL) {
         *out = chosen;
         return SPW_OK;
     }
-    const enum spw_status status = measure(world, chosen, options, is_whole, error, out);
+    const enum spw_status status = measure(world, chosen, options, share, error, out);
     spw_plan_destroy(chosen);
     return status;
 }

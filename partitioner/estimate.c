@@ -26,6 +26,11 @@ uint64_t spw_estimate_link_ns(const struct spw_plan_options *options, uint64_t b
     return time_ns(bytes, link > 0 ? link : DEFAULT_LINK_BYTES_PER_S);
 }
 
+uint64_t spw_plan_link_ns(const struct spw_plan *plan, uint64_t bytes)
+{
+    return spw_estimate_link_ns(&plan->options, bytes);
+}
+
 uint64_t spw_estimate_memory_ns(const struct spw_plan_options *options, uint64_t bytes)
 {
     return time_ns(bytes * FLOPS_PER_BYTE, flops_per_s(options));

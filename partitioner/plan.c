@@ -189,20 +189,19 @@ static enum spw_status check_fit(struct planner *planner, struct spw_error *erro
     return spw_plan_refuse(plan, first, end, &unit, error);
 }
 
-/* The memory that units may take; half of the device, so that the next unit can be staged
+/* The memory that units may take: a share of the device, so that the next ones can be staged
  * meanwhile, where that is wanted. */
 static void set_budget(struct planner *planner)
 {
     const struct spw_plan_options *options = &planner->plan->options;
     uint64_t most = options->device_bytes > 0 ? options->device_bytes : UNLIMITED;
-    bool half = options->double_buffer && options->device_bytes > 0 && !planner->choice.whole;
+    uint32_t share = options->device_bytes > 0 ? planner->choice.share : 1;
     if (options->least_memory) {
         most = planner->least_bytes;
-        half = false;
+        share = 1;
     }
-    planner->plan->staged = half;
-    planner->budget =
-        (struct spw_cut_budget){.usual_bytes = half ? most / 2 : most, .most_bytes = most};
+    planner->plan->share = share;
+    planner->budget = (struct spw_cut_budget){.usual_bytes = most / share, .most_bytes = most};
 }
 
 static enum spw_status choose_cuts(struct planner *planner, struct spw_error *error)

@@ -152,8 +152,8 @@ struct spw_plan {
     struct spw_unit_plan *reduces; /* one per weight block; no pieces if not reduced */
     struct spw_unit_plan *updates; /* one per weight block */
     uint64_t targets_bytes;        /* of a full micro-batch */
-    bool staged;                   /* units keep to half of the device where their ops allow it, so
-                                      that the next one is loaded while one computes */
+    uint32_t share;                /* units keep to 1/share of the device where their ops allow it,
+                                      so that others come in and go home while one computes */
     struct spw_plan_totals totals;
 };
 
@@ -163,6 +163,9 @@ enum spw_status spw_plan_create(const struct spw_world *world, const struct spw_
                                 const struct spw_plan_options *options, struct spw_error *error,
                                 struct spw_plan **out);
 void spw_plan_destroy(struct spw_plan *plan);
+
+/* Nanoseconds that the plan expects for copying `bytes` in or out. */
+uint64_t spw_plan_link_ns(const struct spw_plan *plan, uint64_t bytes);
 
 /* The fewest device bytes with which spw_plan_create() succeeds: exact, one byte less fails. */
 enum spw_status spw_plan_least_memory(const struct spw_world *world, const struct spw_graph *graph,

@@ -7,7 +7,7 @@
 /* What spw_plan_create tries. */
 struct spw_plan_choice {
     const bool *kept; /* [shard], for options->cuts; NULL: choose what to keep */
-    bool whole;       /* units may take the whole device, also where the next should be staged */
+    uint32_t share;   /* units keep to 1/share of the device where their ops allow it */
 };
 enum spw_status spw_plan_build(const struct spw_world *world, const struct spw_graph *graph,
                                const struct spw_plan_options *options,

@@ -18,7 +18,7 @@ struct reader {
     int line;         /* number of the one last taken */
     int32_t *cuts;    /* before shard 1, 2, ... */
     bool *kept;       /* [shard] */
-    bool whole;       /* shards were made for the whole device */
+    uint32_t share;   /* of the device that shards were made for */
     int32_t shard_count;
 };
 
@@ -158,11 +158,16 @@ static enum spw_status read_shard(struct reader *reader, const struct line *line
     return SPW_OK;
 }
 
-static bool ends_with(const struct line *line, const char *words)
+/* The share at the end of the line "shards N share K"; 1 where there is none, which then shows when
+ * the plan's text is compared. */
+static uint32_t share_of(const struct line *line)
 {
-    const size_t bytes = strlen(words);
-    return (size_t)line->bytes >= bytes &&
-           memcmp(line->start + line->bytes - bytes, words, bytes) == 0;
+    static const char words[] = " share ";
+    const int at = line->bytes - 1 - (int)(sizeof words - 1);
+    const char digit = line->bytes > 0 ? line->start[line->bytes - 1] : '\0';
+    const bool found = at >= 0 && memcmp(line->start + at, words, sizeof words - 1) == 0 &&
+                       digit >= '1' && digit <= '9';
+    return found ? (uint32_t)(digit - '0') : 1;
 }
 
 /* Only looks ahead: the lines are compared later, so the place is put back. */
@@ -181,7 +186,7 @@ static enum spw_status read_shards(struct reader *reader, const struct spw_graph
     while (end < graph->node_count && take_line(&reader->next, &line)) {
         reader->line++;
         if (starts_with(&line, "shards ")) {
-            reader->whole = ends_with(&line, " whole");
+            reader->share = share_of(&line);
         }
         if (starts_with(&line, "shard ")) {
             SPW_TRY(read_shard(reader, &line, graph, end, &end, error));
@@ -220,7 +225,7 @@ static enum spw_status read_plan(struct reader *reader, const struct spw_graph *
     chosen.cuts = reader->cuts;
     chosen.cut_count = reader->shard_count - 1;
     struct spw_plan *plan;
-    const struct spw_plan_choice choice = {.kept = reader->kept, .whole = reader->whole};
+    const struct spw_plan_choice choice = {.kept = reader->kept, .share = reader->share};
     SPW_TRY(spw_plan_build(reader->world, graph, &chosen, &choice, error, &plan));
     reader->next = text;
     reader->line = 0;
@@ -237,7 +242,7 @@ enum spw_status spw_plan_read(const struct spw_world *world, const struct spw_gr
                               const struct spw_plan_options *options, const char *path,
                               const char *text, struct spw_error *error, struct spw_plan **out)
 {
-    struct reader reader = {.world = world, .path = path, .next = text};
+    struct reader reader = {.world = world, .path = path, .next = text, .share = 1};
     const enum spw_status status = read_plan(&reader, graph, options, error, out);
     spw_release(world, reader.cuts);
     spw_release(world, reader.kept);

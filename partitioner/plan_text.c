@@ -196,8 +196,7 @@ enum spw_status spw_plan_print(const struct spw_plan *plan, struct spw_error *er
     struct spw_text lines;
     spw_text_init(&lines, world);
     spw_plan_print_header(plan, &lines);
-    spw_text_add(&lines, "shards %" PRId32 " %s\n", plan->shard_count,
-                 plan->staged ? "staged" : "whole");
+    spw_text_add(&lines, "shards %" PRId32 " share %" PRIu32 "\n", plan->shard_count, plan->share);
     for (int32_t i = 0; i < plan->shard_count; i++) {
         print_shard(plan, i, &lines);
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 static const uint64_t HOST_LINK_BYTES_PER_S = 8000000000; /* of one copying core, estimate */
+static const uint64_t CHUNK_MIN_BYTES = 4096;
 
 /* ---- opening ---- */
 
@@ -49,6 +50,15 @@ static struct spw_device_config device_config(const struct spw_run *run, uint32_
     };
 }
 
+/* Long copies are cut, so that short ones can get between: into pieces of about 250 us, which is
+ * far longer than enqueuing one takes. */
+static uint64_t chunk_bytes(uint64_t link_bytes_per_s)
+{
+    const uint64_t bytes = (link_bytes_per_s != 0 ? link_bytes_per_s : HOST_LINK_BYTES_PER_S) /
+                           4000 / SPW_DEVICE_ALIGNMENT * SPW_DEVICE_ALIGNMENT;
+    return bytes > CHUNK_MIN_BYTES ? bytes : CHUNK_MIN_BYTES;
+}
+
 static enum spw_status open_device(struct spw_run *run, uint32_t index, struct spw_error *error)
 {
     struct spw_place *place = &run->places[index];
@@ -58,6 +68,7 @@ static enum spw_status open_device(struct spw_run *run, uint32_t index, struct s
     config.cpus = choose_cpus(run, index, cpus) ? cpus : NULL;
     place->index = index;
     place->is_cores = is_cores;
+    place->chunk_bytes = chunk_bytes(config.link_bytes_per_s);
     SPW_TRY(backend_of(run)->open(run->world, &config, run->gate, error, &place->device));
     (void)snprintf(place->stats.name, sizeof place->stats.name, "%s", place->device->name);
     place->stats.region_bytes = is_cores ? 0 : config.region_bytes;
@@ -216,7 +227,7 @@ static struct spw_plan_options plan_options(const struct spw_run *run,
         .batch = config->batch,
         .grad_groups = config->grad_groups,
         .moments = spw_optimizer_moments(&config->optimizer),
-        .ring_slots = 2,
+        .ring_slots = 4,
         .threads = caps->threads,
         .double_buffer = run->depth > 0,
         .least_memory = run->config.least_memory,

@@ -87,13 +87,14 @@ struct spw_job_status {
 /* ---- the run ---- */
 
 enum spw_policy_name {
+    SPW_POLICY_WEAVE,
     SPW_POLICY_LRTF,
     SPW_POLICY_FIFO,
     SPW_POLICY_RANDOM,
     SPW_POLICY_SERIAL,
     SPW_POLICY_REPLAY, /* the last: those before it need nothing but their name */
 };
-/* "lrtf", ...: what each is called, everywhere; ends in NULL. */
+/* "weave", ...: what each is called, everywhere; ends in NULL. */
 extern const char *const spw_policy_names[];
 
 struct spw_job;

@@ -262,10 +262,11 @@ static const struct spw_key eval_keys[] = {
 };
 
 static const struct spw_key policy_keys[] = {
-    {.name = "name", .type = SPW_KEY_CHOICE, AT(spw_policy_spec, name), .default_text = "lrtf",
+    {.name = "name", .type = SPW_KEY_CHOICE, AT(spw_policy_spec, name), .default_text = "weave",
      .choices = spw_policy_names,
-     .doc = "which unit runs next: longest remaining time first, in order, at random, one job "
-            "after the other, or as a log says"},
+     .doc = "which unit runs next: longest remaining time first, with copies of one job woven into "
+            "arithmetic of another, or without; in order, at random, one job after the other, or "
+            "as a log says"},
     {.name = "seed", .type = SPW_KEY_WHOLE, AT(spw_policy_spec, seed), .default_text = "0",
      .max = SEED_MAX, .doc = "random: seed of its choices; it changes no results"},
     {.name = "decisions", .type = SPW_KEY_PATH, AT(spw_policy_spec, decisions),

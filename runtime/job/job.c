@@ -176,12 +176,20 @@ static enum spw_status make_times(struct spw_job *job, struct spw_error *error)
         spw_allocate(job->world, units, sizeof(uint64_t), "a job's times", error, &job->unit_ns));
     SPW_TRY(spw_allocate(job->world, units + 1, sizeof(uint64_t), "a job's times", error,
                          &job->remaining_ns));
+    bool copies_bind = false, arithmetic_binds = false;
     for (uint32_t at = 0; at < units; at++) {
         const bool forward = at + 1 < shards;
         const struct spw_shard *shard = &plan->shards[forward ? at : units - 1 - at];
         const struct spw_unit_plan *unit = forward ? &shard->forward : &shard->backward;
         job->unit_ns[at] = unit->program.time_ns * micro_batches;
+        const uint64_t bytes = unit->weights_bytes + unit->in_bytes * micro_batches;
+        if (spw_plan_link_ns(plan, bytes) > job->unit_ns[at]) {
+            copies_bind = true;
+        } else {
+            arithmetic_binds = true;
+        }
     }
+    job->mixed = copies_bind && arithmetic_binds;
     for (uint32_t at = units; at-- > 0;) {
         job->remaining_ns[at] = job->remaining_ns[at + 1] + job->unit_ns[at];
     }

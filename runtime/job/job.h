@@ -137,6 +137,7 @@ struct spw_job {
     uint64_t *unit_ns;      /* [2 * shards - 1] by position in the chain */
     uint64_t *remaining_ns; /* suffix sums of unit_ns, one more entry, 0 at the end */
     uint64_t update_ns, step_ns, eval_ns;
+    bool mixed; /* copies bind some units of the chain, arithmetic binds others */
 
     /* For reports. */
     double last_loss, best_eval_loss, best_accuracy, last_eval_loss, last_accuracy;

@@ -270,3 +270,22 @@ void spw_residency_unpin(struct spw_residency *residency, struct spw_reservation
     reservation->block_count = 0;
     reservation->work_bytes = 0;
 }
+
+void spw_residency_unpin_weights(struct spw_residency *residency,
+                                 struct spw_reservation *reservation, bool drop)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < reservation->block_count; i++) {
+        struct spw_block *block = reservation->blocks[i];
+        struct spw_residence *copy = copy_of(residency, block);
+        if (block->kind != SPW_BLOCK_WEIGHTS) {
+            reservation->blocks[kept++] = block;
+            continue;
+        }
+        unpin(residency, copy);
+        if (drop && copy->pins == 0) {
+            spw_residency_drop(residency, block);
+        }
+    }
+    reservation->block_count = kept;
+}

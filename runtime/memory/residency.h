@@ -97,6 +97,11 @@ enum spw_status spw_residency_reserve(struct spw_residency *residency,
 /* Takes pins and the work range back. Blocks stay where they are. */
 void spw_residency_unpin(struct spw_residency *residency, struct spw_reservation *reservation);
 
+/* Takes pins of weights back before the rest, and forgets them in the reservation; with `drop` they
+ * don't stay. */
+void spw_residency_unpin_weights(struct spw_residency *residency,
+                                 struct spw_reservation *reservation, bool drop);
+
 void spw_residency_mark(struct spw_residency *residency, struct spw_block *block,
                         enum spw_residence_state state);
 /* Drops an unpinned copy, whatever its state (its job is gone, or a newer version exists). */

@@ -50,9 +50,12 @@ static bool chain_offers(const struct spw_run *run, const struct spw_job *job, u
     if (chain->device != place->index || chain->issued - chain->completed > run->depth) {
         return false;
     }
-    /* A later range adds to gradients that the unit before it may still be writing home. */
+    /* A later range adds to gradients that the same shard's unit of the range before it may still
+     * be writing home. */
     const struct spw_unit_key key = spw_job_unit(job, group, chain->issued);
-    return !(key.kind == SPW_UNIT_BACKWARD && !key.first_of_group && job->plan->shard_count == 1);
+    const uint32_t range = 2 * (uint32_t)job->plan->shard_count - 1;
+    return !(key.kind == SPW_UNIT_BACKWARD && !key.first_of_group &&
+             chain->issued - chain->completed >= range);
 }
 
 static uint64_t resident_bytes(const struct spw_place *place, const struct spw_job *job,
@@ -106,12 +109,33 @@ uint64_t spw_job_remaining_ns(const struct spw_job *job)
     return job->state == SPW_JOB_RUNNING || job->state == SPW_JOB_WAITING ? remaining_ns(job) : 0;
 }
 
+/* What the unit copies in and computes, by estimate. */
+static void estimate(const struct spw_job *job, const struct spw_unit_key *key,
+                     struct spw_candidate *candidate)
+{
+    const struct spw_plan *plan = job->plan;
+    uint64_t bytes;
+    if (key->kind == SPW_UNIT_UPDATE || key->kind == SPW_UNIT_REDUCE) {
+        const uint64_t block = plan->weight_blocks[key->shard].bytes;
+        bytes = (2 + plan->options.moments) * block;
+        candidate->compute_ns = block / sizeof(float);
+    } else {
+        const struct spw_unit_plan *unit = plan_of(job, key);
+        const uint64_t count = (uint64_t)key->micro_batches;
+        bytes = unit->weights_bytes + unit->in_bytes * count;
+        candidate->compute_ns = unit->program.time_ns * count;
+    }
+    bytes -= candidate->resident_bytes < bytes ? candidate->resident_bytes : bytes;
+    candidate->copy_ns = spw_plan_link_ns(plan, bytes);
+}
+
 static void add_candidate(struct spw_run *run, uint32_t *count, const struct spw_place *place,
                           const struct spw_job *job, uint32_t group, const struct spw_unit_key *key,
                           bool staged)
 {
     SPW_ASSERT(*count < run->candidate_capacity);
-    run->candidates[(*count)++] = (struct spw_candidate){
+    struct spw_candidate *candidate = &run->candidates[(*count)++];
+    *candidate = (struct spw_candidate){
         .job = job->index,
         .group = group,
         .kind = key->kind,
@@ -120,10 +144,14 @@ static void add_candidate(struct spw_run *run, uint32_t *count, const struct spw
         .first_micro_batch = key->first_micro_batch,
         .micro_batches = key->micro_batches,
         .remaining_ns = remaining_ns(job),
+        .step_ns = job->step_ns,
+        .round_ns = round_ns(job),
+        .mixed = job->mixed,
         .resident_bytes = resident_bytes(place, job, key),
         .ready_since = job->chains[group].ready_since,
         .staged = staged,
     };
+    estimate(job, key, candidate);
 }
 
 static void offer(struct spw_run *run, uint32_t *count, const struct spw_place *place,
@@ -223,6 +251,8 @@ static void commit(struct spw_run *run, struct spw_place *place, const struct sp
     }
     unit->plan = plan_of(job, &unit->key);
     job->units_in_flight++;
+    place->copy_ns += choice->copy_ns - place->copy_ns / 4;
+    place->compute_ns += choice->compute_ns - place->compute_ns / 4;
     place->committed[place->committed_count++] = unit;
     if (run->config.policy == SPW_POLICY_REPLAY) {
         place->replay_at++;
@@ -243,36 +273,76 @@ static void commit(struct spw_run *run, struct spw_place *place, const struct sp
     }
 }
 
-bool spw_executor_choose(struct spw_run *run, struct spw_place *place)
+/* Collects what the place may take. */
+static uint32_t collect(struct spw_run *run, const struct spw_place *place)
 {
-    /* The host cores take one unit at a time: nothing is loaded ahead there. */
-    const uint32_t most = place->is_cores ? 1 : 1 + run->depth;
+    uint32_t count = 0;
+    for (uint64_t i = run->first_live; i < run->next_admission; i++) {
+        const struct spw_job *job = run->jobs[i];
+        if (job->state == SPW_JOB_RUNNING && !job->failing) {
+            offer(run, &count, place, job);
+        }
+    }
+    return count;
+}
+
+/* Staging far ahead must not take units that a device with less to do will ask for: of those that
+ * any device may take, one for each other device is left. */
+static bool takes_from_others(const struct spw_run *run, const struct spw_place *place,
+                              uint32_t count)
+{
+    if (place->committed_count < 2) {
+        return false;
+    }
+    uint32_t for_all = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        for_all += !run->candidates[i].staged;
+    }
+    return for_all < run->device_count;
+}
+
+static bool choose_one(struct spw_run *run, struct spw_place *place)
+{
+    const uint32_t count = collect(run, place);
+    const bool replay = run->config.policy == SPW_POLICY_REPLAY;
+    const struct spw_view view = {
+        .candidates = run->candidates,
+        .count = count,
+        .copy_ns = place->copy_ns,
+        .compute_ns = place->compute_ns,
+        .first_unfinished_job = (uint32_t)run->first_live,
+        .sequence = run->decisions,
+        .seed = run->config.policy_seed,
+        .expected = replay ? expected_decision(run, place) : NULL,
+    };
+    const int32_t choice = count > 0 ? run->policy(&view) : -1;
+    if (choice < 0) {
+        return false;
+    }
+    SPW_ASSERT((uint32_t)choice < count);
+    if (!replay && !run->candidates[choice].staged && takes_from_others(run, place, count)) {
+        return false;
+    }
+    commit(run, place, &run->candidates[choice]);
+    return true;
+}
+
+bool spw_executor_choose(struct spw_run *run)
+{
     bool any = false;
-    while (place->committed_count < most) {
-        uint32_t count = 0;
-        for (uint64_t i = run->first_live; i < run->next_admission; i++) {
-            const struct spw_job *job = run->jobs[i];
-            if (job->state == SPW_JOB_RUNNING && !job->failing) {
-                offer(run, &count, place, job);
+    /* The host cores take one unit at a time: nothing is loaded ahead there. */
+    struct spw_place *cores = &run->places[run->device_count];
+    if (cores->committed_count == 0) {
+        any = choose_one(run, cores);
+    }
+    /* Level by level, so that no device stages what another could begin. */
+    for (uint32_t level = 0; level <= run->depth; level++) {
+        for (uint32_t i = 0; i < run->device_count; i++) {
+            struct spw_place *place = &run->places[i];
+            if (place->committed_count == level) {
+                any = choose_one(run, place) || any;
             }
         }
-        const struct spw_view view = {
-            .device = place->index,
-            .candidates = run->candidates,
-            .count = count,
-            .first_unfinished_job = (uint32_t)run->first_live,
-            .sequence = run->decisions,
-            .seed = run->config.policy_seed,
-            .expected = run->config.policy == SPW_POLICY_REPLAY ? expected_decision(run, place)
-                                                                : NULL,
-        };
-        const int32_t choice = count > 0 ? run->policy(&view) : -1;
-        if (choice < 0) {
-            return any;
-        }
-        SPW_ASSERT((uint32_t)choice < count);
-        commit(run, place, &run->candidates[choice]);
-        any = true;
     }
     return any;
 }

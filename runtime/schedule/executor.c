@@ -104,10 +104,9 @@ static bool turn(struct spw_run *run)
         run->outside_ns += spw_now_ns(run->world) - begin;
     }
     feed_jobs(run);
+    progress = spw_executor_choose(run) || progress;
     for (uint32_t i = 0; i <= run->device_count; i++) {
-        struct spw_place *place = &run->places[i];
-        progress = spw_executor_choose(run, place) || progress;
-        spw_executor_issue(run, place);
+        spw_executor_issue(run, &run->places[i]);
     }
     return progress;
 }

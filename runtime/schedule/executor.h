@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 enum {
-    COMMITTED_MAX = 2,   /* the unit that runs, and one staged behind it */
+    COMMITTED_MAX = 4,   /* the unit that runs, and those staged behind it */
     COMMAND_RING = 2048, /* commands under way per queue: more than any device queues */
 };
 
@@ -50,18 +50,22 @@ struct spw_unit {
     uint32_t group;
     struct spw_unit_key key;
     const struct spw_unit_plan *plan;
-    bool in_use, reserved, failed;
-    bool all_issued; /* every command has been enqueued */
+    bool in_use, failed;
+    bool reserved;         /* has all its memory */
+    bool weights_reserved; /* has at least its weights */
+    bool all_issued;       /* every command has been enqueued */
     struct spw_reservation reservation;
-    uint32_t loads_issued;
+    uint32_t loads_issued;                     /* blocks, and of the one after them, */
+    uint64_t load_bytes;                       /* bytes */
     uint64_t binding_offset[SPW_BINDINGS_MAX]; /* of slot 0 where a binding lies in a slot */
     uint64_t slot_bytes;
     uint32_t slots;
-    int64_t count, issued;       /* micro-batches or pieces */
-    bool in_issued, work_issued; /* of the next one */
-    uint32_t finals_issued;      /* bindings looked at for write-back after the last micro-batch */
-    uint32_t outstanding;        /* commands under way */
-    uint64_t in_ticket;          /* latest */
+    int64_t count;            /* micro-batches or pieces, and how many of them have */
+    int64_t ins, works, outs; /* been enqueued: copies in, works, copies out */
+    uint32_t finals_issued;   /* bindings written home after the last micro-batch, and of the */
+    uint64_t final_bytes;     /* one after them, bytes */
+    uint32_t outstanding;     /* commands under way */
+    uint64_t in_ticket;       /* latest */
     uint64_t work_ticket[SPW_SLOTS_MAX], out_ticket[SPW_SLOTS_MAX];
     void *update_weights, *update_moments[2]; /* spare slots being filled */
     bool weights_here, grads_here;            /* UPDATE works on the resident copies */
@@ -78,8 +82,12 @@ struct spw_place {
     uint32_t committed_count;
     bool blocked; /* a reservation failed and nothing has been given back since */
     struct spw_command *ring[SPW_QUEUE_COUNT];
-    uint64_t tickets[SPW_QUEUE_COUNT]; /* last one enqueued */
+    uint64_t tickets[SPW_QUEUE_COUNT]; /* last one enqueued, */
+    uint64_t ended[SPW_QUEUE_COUNT];   /* and last one that has ended */
+    uint64_t chunk_bytes;              /* of a long copy that others may want to get between */
     uint64_t replay_at;                /* next decision of the log to look at */
+    uint64_t copy_ns, compute_ns;      /* of the units promised lately: sums that fade by a quarter
+                                          with each unit */
     /* statistics */
     uint64_t compute_end_ns; /* of the last finished work */
     struct spw_device_stats stats;
@@ -133,8 +141,8 @@ void spw_executor_advance(struct spw_run *run, struct spw_job *job);
 void spw_executor_stop(struct spw_run *run, struct spw_job *job, enum spw_job_state state);
 /* admit.c: starts waiting jobs, in order, while the host has memory for them. */
 void spw_executor_admit(struct spw_run *run);
-/* choose.c: lets the policy fill the place's queue. True if a unit was chosen. */
-bool spw_executor_choose(struct spw_run *run, struct spw_place *place);
+/* choose.c: lets the policy fill the places' queues. True if a unit was chosen. */
+bool spw_executor_choose(struct spw_run *run);
 /* issue.c: reserves and enqueues what can be enqueued now. */
 void spw_executor_issue(struct spw_run *run, struct spw_place *place);
 /* feed.c: asks the cores for the present batch and the one after it, as far as that is due. */

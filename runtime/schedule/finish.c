@@ -1,5 +1,5 @@
 /* finish.c — finished commands, and what a unit's end means for blocks, homes and its job. */
-#include "runtime/schedule/executor.h"
+#include "runtime/schedule/issue.h"
 
 #include "base/assert.h"
 #include <stdio.h>
@@ -97,6 +97,16 @@ static void progress_job(struct spw_run *run, struct spw_unit *unit)
     }
 }
 
+/* After the last work nobody reads the weights any more; accumulators are still on their way. */
+static void release_weights(struct spw_run *run, struct spw_place *place, struct spw_unit *unit)
+{
+    if (place->is_cores) {
+        return;
+    }
+    spw_residency_unpin_weights(&place->residency, &unit->reservation, run->config.no_residency);
+    place->blocked = false;
+}
+
 static void uncommit(struct spw_place *place, const struct spw_unit *unit)
 {
     for (uint32_t i = 0; i < place->committed_count; i++) {
@@ -115,7 +125,7 @@ void spw_executor_retire(struct spw_run *run, struct spw_place *place, struct sp
     SPW_ASSERT(unit->outstanding == 0);
     struct spw_job *job = unit->job;
     const bool ok = unit->all_issued && !unit->failed;
-    if (unit->reserved && !place->is_cores) {
+    if ((unit->reserved || unit->weights_reserved) && !place->is_cores) {
         struct spw_block *blocks[SPW_RESERVE_BLOCKS_MAX];
         const uint32_t count = unit->reservation.block_count;
         memcpy(blocks, unit->reservation.blocks, count * sizeof blocks[0]);
@@ -276,10 +286,41 @@ static void finish_gather(struct spw_run *run, struct spw_place *place,
     spw_executor_advance(run, job);
 }
 
+/* Is an older unit of this one's chain still here? */
+static bool is_behind(const struct spw_place *place, const struct spw_unit *unit)
+{
+    for (uint32_t i = 0; place->committed[i] != unit; i++) {
+        const struct spw_unit *older = place->committed[i];
+        if (older->job == unit->job && older->group == unit->group) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Ends units that have nothing under way any more. A short unit may be through before an older one
+ * has written all its gradients; but the units of a chain end in order. */
+static void retire_drained(struct spw_run *run, struct spw_place *place)
+{
+    for (uint32_t i = 0; i < place->committed_count;) {
+        struct spw_unit *unit = place->committed[i];
+        struct spw_job *job = unit->job;
+        if (unit->outstanding > 0 || !(unit->all_issued || job->failing) ||
+            is_behind(place, unit)) {
+            i++;
+            continue;
+        }
+        spw_executor_retire(run, place, unit);
+        spw_executor_advance(run, job);
+        i = 0; /* the job may have taken back others */
+    }
+}
+
 static void finish_command(struct spw_run *run, struct spw_place *place, enum spw_queue queue,
                            const struct spw_record *record)
 {
     const struct spw_command *command = &place->ring[queue][record->ticket % COMMAND_RING];
+    place->ended[queue] = record->ticket;
     if (command->what == SPW_COMMAND_GATHER) {
         finish_gather(run, place, command, record);
         return;
@@ -294,12 +335,17 @@ static void finish_command(struct spw_run *run, struct spw_place *place, enum sp
     }
     switch (command->what) {
     case SPW_COMMAND_LOAD:
-        if (command->block->at[place->index].state == SPW_RESIDENCE_LOADING) {
+        place->blocked = place->blocked && unit->reserved; /* see return_weights, reserve.c */
+        if (command->block != NULL &&
+            command->block->at[place->index].state == SPW_RESIDENCE_LOADING) {
             spw_residency_mark(&place->residency, command->block, SPW_RESIDENCE_CLEAN);
         }
         break;
     case SPW_COMMAND_WORK:
         count_work(place, unit, record);
+        if (command->index + 1 == unit->count && !spw_unit_streams_pieces(unit)) {
+            release_weights(run, place, unit);
+        }
         break;
     case SPW_COMMAND_OUT:
         land_outputs(unit, command->index);
@@ -318,11 +364,7 @@ static void finish_command(struct spw_run *run, struct spw_place *place, enum sp
     } else if (queue == SPW_QUEUE_OUT) {
         place->stats.bytes_out += command->bytes;
     }
-    if (unit->outstanding == 0 && (unit->all_issued || unit->job->failing)) {
-        struct spw_job *job = unit->job;
-        spw_executor_retire(run, place, unit);
-        spw_executor_advance(run, job);
-    }
+    retire_drained(run, place);
 }
 
 bool spw_executor_poll(struct spw_run *run)

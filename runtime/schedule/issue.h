@@ -52,7 +52,8 @@ static inline uint64_t spw_block_offset(const struct spw_place *place,
 /* The resident block behind a WEIGHTS or GRADS binding; NULL for other kinds. */
 struct spw_block *spw_unit_block(const struct spw_unit *unit, const struct spw_binding *binding);
 
-/* reserve.c: takes the unit's memory, all or nothing. False if there is no room now. */
+/* reserve.c: takes the unit's memory. False if there is no room now; it may have got its weights.
+ */
 bool spw_unit_reserve(struct spw_run *run, struct spw_place *place, struct spw_unit *unit);
 
 /* transfers.c: lists the copies of micro-batch or piece `index`: its inputs, or its outputs. False

@@ -22,6 +22,34 @@ static int32_t choose_lrtf(const struct spw_view *view)
     return best;
 }
 
+/* LRTF, but for jobs whose FORWARD units wait for the link while BACKWARD units leave it idle. If
+ * all of them are in the same part of their steps, the link binds, then arithmetic, and each idles
+ * while the other works. So of the jobs that are within one and a half steps of the longest, the
+ * one that is furthest goes first, which brings them out of phase; and where there is a choice, a
+ * unit that copies more than it computes is taken when those taken before it compute more than they
+ * copy, and the other way round. */
+static int32_t choose_weave(const struct spw_view *view)
+{
+    const int32_t longest = choose_lrtf(view);
+    const bool copies_lead = view->copy_ns > view->compute_ns;
+    int32_t best = -1;
+    bool best_suits = false;
+    for (uint32_t i = 0; i < view->count; i++) {
+        const struct spw_candidate *it = &view->candidates[i];
+        const uint64_t most = view->candidates[longest].remaining_ns;
+        const bool suits = (it->copy_ns > it->compute_ns) != copies_lead;
+        if (!it->mixed || it->remaining_ns + it->step_ns + it->step_ns / 2 < most) {
+            continue;
+        }
+        if (best < 0 || (suits && !best_suits) ||
+            (suits == best_suits && it->round_ns < view->candidates[best].round_ns)) {
+            best = (int32_t)i;
+            best_suits = suits;
+        }
+    }
+    return best >= 0 ? best : longest;
+}
+
 /* First ready, first served. */
 static int32_t choose_fifo(const struct spw_view *view)
 {
@@ -66,13 +94,20 @@ static int32_t choose_replay(const struct spw_view *view)
 }
 
 const char *const spw_policy_names[] = {
-    [SPW_POLICY_LRTF] = "lrtf",     [SPW_POLICY_FIFO] = "fifo",     [SPW_POLICY_RANDOM] = "random",
-    [SPW_POLICY_SERIAL] = "serial", [SPW_POLICY_REPLAY] = "replay", NULL,
+    [SPW_POLICY_WEAVE] = "weave",
+    [SPW_POLICY_LRTF] = "lrtf",
+    [SPW_POLICY_FIFO] = "fifo",
+    [SPW_POLICY_RANDOM] = "random",
+    [SPW_POLICY_SERIAL] = "serial",
+    [SPW_POLICY_REPLAY] = "replay",
+    NULL,
 };
 
 spw_policy_fn spw_policy(enum spw_policy_name name)
 {
     switch (name) {
+    case SPW_POLICY_WEAVE:
+        return choose_weave;
     case SPW_POLICY_LRTF:
         return choose_lrtf;
     case SPW_POLICY_FIFO:

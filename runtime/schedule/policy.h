@@ -15,7 +15,12 @@ struct spw_candidate {
     int32_t shard;
     uint64_t step;
     int64_t first_micro_batch, micro_batches;
-    uint64_t remaining_ns;   /* of the job, the units on devices not counted */
+    uint64_t remaining_ns; /* of the job, the units on devices not counted */
+    uint64_t step_ns;      /* of the job, one whole step */
+    uint64_t round_ns;     /* of the job's present step, what remains */
+    uint64_t copy_ns;      /* of the unit: what must come in, */
+    uint64_t compute_ns;   /* and its arithmetic */
+    bool mixed;            /* in a step of its job, copies bind some units and arithmetic others */
     uint64_t resident_bytes; /* of what it reads, already on the device */
     uint64_t ready_since;    /* decisions made when it became ready */
     bool staged;             /* its predecessor is still on this device */
@@ -25,6 +30,7 @@ struct spw_view {
     uint32_t device;
     const struct spw_candidate *candidates; /* by job, then group */
     uint32_t count;
+    uint64_t copy_ns, compute_ns; /* of the units that the device was promised lately */
     uint32_t first_unfinished_job;
     uint64_t sequence; /* of this decision, from 0 */
     uint64_t seed;

@@ -102,22 +102,114 @@ static uint64_t count_of(const struct spw_place *place, const struct spw_unit *u
     return place->is_cores ? 1 : unit->plan->piece_count; /* the cores take a block whole */
 }
 
+/* Weights come before what else a program binds. */
+static uint32_t weights_first(struct spw_reservation *want)
+{
+    uint32_t weights = 0;
+    for (uint32_t i = 0; i < want->block_count; i++) {
+        struct spw_block *block = want->blocks[i];
+        if (block->kind == SPW_BLOCK_WEIGHTS) {
+            want->blocks[i] = want->blocks[weights];
+            want->blocks[weights++] = block;
+        }
+    }
+    return weights;
+}
+
+static bool take(struct spw_run *run, struct spw_place *place, struct spw_reservation *want,
+                 bool alone)
+{
+    return spw_residency_reserve(&place->residency, want, alone, next_use, run) == SPW_OK;
+}
+
+/* The weights of a unit that must wait for the rest of its memory: accumulators before it are still
+ * on their way home, but the weights before it are not needed any more. */
+static void take_weights(struct spw_run *run, struct spw_place *place, struct spw_unit *unit,
+                         const struct spw_reservation *want, uint32_t weights)
+{
+    struct spw_reservation only = *want;
+    only.block_count = weights;
+    only.work_bytes = 0;
+    if (weights > 0 && take(run, place, &only, false)) {
+        unit->reservation = only;
+        unit->weights_reserved = true;
+    }
+}
+
+/* The rest, for a unit that has its weights. */
+static bool take_rest(struct spw_run *run, struct spw_place *place, struct spw_unit *unit,
+                      const struct spw_reservation *want, uint32_t weights)
+{
+    struct spw_reservation *have = &unit->reservation;
+    struct spw_reservation rest = {.work_bytes = want->work_bytes};
+    for (uint32_t i = weights; i < want->block_count; i++) {
+        rest.blocks[rest.block_count++] = want->blocks[i];
+    }
+    if (!take(run, place, &rest, false)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < rest.block_count; i++) {
+        have->blocks[have->block_count] = rest.blocks[i];
+        have->is_new[have->block_count++] = rest.is_new[i];
+    }
+    have->work_bytes = rest.work_bytes;
+    have->work = rest.work;
+    return true;
+}
+
+/* Gives the weights back, as they lie where they are in the way of the rest. Nothing is under way,
+ * so those that are half loaded can go. */
+static void return_weights(struct spw_place *place, struct spw_unit *unit)
+{
+    struct spw_reservation weights = unit->reservation;
+    spw_residency_unpin(&place->residency, &unit->reservation);
+    for (uint32_t i = 0; i < weights.block_count; i++) {
+        if (weights.blocks[i]->at[place->index].state == SPW_RESIDENCE_LOADING) {
+            spw_residency_drop(&place->residency, weights.blocks[i]);
+        }
+    }
+    unit->weights_reserved = false;
+    unit->loads_issued = 0;
+    unit->load_bytes = 0;
+}
+
+/* All that the unit wants, or its weights for a start if others still hold the rest. */
+static bool reserve(struct spw_run *run, struct spw_place *place, struct spw_unit *unit)
+{
+    const bool alone = place->committed[0] == unit;
+    const bool update = unit->key.kind == SPW_UNIT_UPDATE;
+    struct spw_reservation want = wanted(place, unit, true);
+    const uint32_t weights = weights_first(&want);
+    if (unit->weights_reserved) {
+        if (take_rest(run, place, unit, &want, weights)) {
+            return true;
+        }
+        if (!alone || unit->outstanding > 0) {
+            return false; /* others hold it, or fragments are in the way and loads under way */
+        }
+        return_weights(place, unit);
+    }
+    bool done = take(run, place, &want, alone);
+    if (!done && alone && update) {
+        want = wanted(place, unit, false);
+        done = take(run, place, &want, alone);
+    }
+    if (done) {
+        unit->reservation = want;
+        return true;
+    }
+    SPW_ASSERT(!alone); /* the plan proved that every unit fits an empty region */
+    if (!spw_unit_streams_pieces(unit)) {
+        take_weights(run, place, unit, &want, weights);
+    }
+    return false;
+}
+
 bool spw_unit_reserve(struct spw_run *run, struct spw_place *place, struct spw_unit *unit)
 {
     struct spw_job *job = unit->job;
     if (!place->is_cores) {
-        const bool alone = place->committed[0] == unit;
-        unit->reservation = wanted(place, unit, true);
-        enum spw_status status =
-            spw_residency_reserve(&place->residency, &unit->reservation, alone, next_use, run);
-        if (status != SPW_OK && alone && unit->key.kind == SPW_UNIT_UPDATE) {
-            unit->reservation = wanted(place, unit, false);
-            status =
-                spw_residency_reserve(&place->residency, &unit->reservation, alone, next_use, run);
-        }
-        if (status != SPW_OK) {
-            /* The plan proved that every unit fits an empty region. */
-            SPW_ASSERT(!alone);
+        if (!reserve(run, place, unit)) {
             return false;
         }
         unit->slots = unit->plan->slots < SPW_SLOTS_MAX ? unit->plan->slots : SPW_SLOTS_MAX;

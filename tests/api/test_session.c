@@ -26,9 +26,9 @@ Test(session, machines_and_policies_are_checked)
     api_expect(context, spw_session_create(context, "host", "lrft", &session), SPW_ERR_ARGUMENT,
                "did you mean \"lrtf\"?");
     api_expect(context, spw_session_create(context, "host", "replay", &session), SPW_ERR_ARGUMENT,
-               "known are lrtf, fifo, random and serial");
+               "known are weave, lrtf, fifo, random and serial");
     cr_assert(session == NULL);
-    static const char *const policies[] = {"lrtf", "fifo", "random", "serial", NULL};
+    static const char *const policies[] = {"weave", "lrtf", "fifo", "random", "serial", NULL};
     for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
         api_ok(context, spw_session_create(context, "host*3 mem=64KiB", policies[i], &session));
         cr_assert(spw_session_devices(session) == 3);

@@ -18,7 +18,7 @@ static struct spw_view view_of(uint32_t count)
 
 Test(policy, nobody_is_chosen_from_nothing)
 {
-    for (int name = SPW_POLICY_LRTF; name <= SPW_POLICY_REPLAY; name++) {
+    for (int name = SPW_POLICY_WEAVE; name <= SPW_POLICY_REPLAY; name++) {
         const struct spw_view view = view_of(0);
         cr_assert(spw_policy((enum spw_policy_name)name)(&view) == -1);
     }
@@ -30,6 +30,45 @@ Test(policy, lrtf_takes_the_longest_remaining_time_then_resident_bytes_then_the_
     cr_assert(spw_policy(SPW_POLICY_LRTF)(&view) == 2);
     const struct spw_view two = view_of(2);
     cr_assert(spw_policy(SPW_POLICY_LRTF)(&two) == 1);
+}
+
+Test(policy, weave_is_lrtf_where_copies_never_bind)
+{
+    for (uint32_t count = 0; count <= 4; count++) {
+        const struct spw_view view = view_of(count);
+        cr_assert(spw_policy(SPW_POLICY_WEAVE)(&view) == spw_policy(SPW_POLICY_LRTF)(&view));
+    }
+}
+
+/* Jobs 0 and 1 go forward, 1 being nearer to its turn; jobs 2 and 3 go back, 3 being nearer to its
+ * end; job 4 is too far ahead of the others. */
+Test(policy, weave_takes_what_the_queues_lack_and_of_that_the_furthest)
+{
+    const struct spw_candidate woven[] = {
+        {.job = 0, .remaining_ns = 500, .round_ns = 100, .copy_ns = 9, .compute_ns = 5},
+        {.job = 1, .remaining_ns = 490, .round_ns = 90, .copy_ns = 9, .compute_ns = 5},
+        {.job = 2, .remaining_ns = 470, .round_ns = 70, .copy_ns = 9, .compute_ns = 15},
+        {.job = 3, .remaining_ns = 420, .round_ns = 20, .copy_ns = 9, .compute_ns = 15},
+        {.job = 4, .remaining_ns = 349, .round_ns = 1, .copy_ns = 9, .compute_ns = 15},
+    };
+    struct spw_candidate mixed[5];
+    for (int i = 0; i < 5; i++) {
+        mixed[i] = woven[i];
+        mixed[i].step_ns = 100;
+        mixed[i].mixed = true;
+    }
+    struct spw_view view = {.candidates = mixed, .count = 5, .copy_ns = 30, .compute_ns = 20};
+    cr_assert(spw_policy(SPW_POLICY_WEAVE)(&view) == 3, "arithmetic after copies");
+    view.compute_ns = 40;
+    cr_assert(spw_policy(SPW_POLICY_WEAVE)(&view) == 1, "copies after arithmetic");
+    view.count = 2;
+    view.copy_ns = 50;
+    cr_assert(spw_policy(SPW_POLICY_WEAVE)(&view) == 1,
+              "with one kind only, the nearest to a turn");
+    mixed[4].remaining_ns = 350;
+    view.count = 5;
+    cr_assert(spw_policy(SPW_POLICY_WEAVE)(&view) == 4,
+              "one and a half steps ahead is not too far");
 }
 
 Test(policy, fifo_takes_what_was_ready_first)
@@ -78,7 +117,7 @@ Test(policy, replay_takes_the_expected_unit_or_waits)
 
 Test(policy, names_round_trip)
 {
-    for (int name = SPW_POLICY_LRTF; name <= SPW_POLICY_REPLAY; name++) {
+    for (int name = SPW_POLICY_WEAVE; name <= SPW_POLICY_REPLAY; name++) {
         enum spw_policy_name got;
         cr_assert(spw_policy_parse(spw_policy_names[name], &got) == SPW_OK);
         cr_assert((int)got == name);

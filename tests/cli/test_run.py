@@ -59,7 +59,7 @@ def the_summary_has_trials_devices_and_the_run(folder):
         assert 0.9 < total < 1.1, device
         assert device["evictions"] >= 0 and device["bytes_in"] >= 0
     assert [device["name"] for device in summary["devices"]] == ["host:0", "host:1", "cores"]
-    assert summary["policy"] == "lrtf" and summary["machine"] == "host*2 mem=64KiB"
+    assert summary["policy"] == "weave" and summary["machine"] == "host*2 mem=64KiB"
     assert summary["wall_s"] > 0 and summary["interrupted"] is False
 
 

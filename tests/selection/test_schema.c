@@ -102,7 +102,7 @@ Test(schema, defaults_are_those_of_the_table)
     cr_assert(spec->train.optimizer.grad_clip == 1.0, "clipping is on");
     cr_assert(spec->train.grad_groups == 1 && spec->train.micro_batch == 0, "groups");
     cr_assert(spec->data.shuffle && spec->seed == 0, "order");
-    cr_assert(spec->policy.name == SPW_POLICY_LRTF, "policy");
+    cr_assert(spec->policy.name == SPW_POLICY_WEAVE, "policy");
     cr_assert(strcmp(spec->name, "spec") == 0, "named after the file: %s", spec->name);
     spw_spec_destroy(spec);
 }
