@@ -29,6 +29,10 @@ struct spw_dataset;
 enum spw_status spw_dataset_open(const struct spw_world *world, enum spw_data_format format,
                                  const char *path, const char *labels_path, int64_t seq_len,
                                  struct spw_error *error, struct spw_dataset **out);
+/* A set that has the shape of `info` and no items: for simulations, which read none. The caller
+ * closes. SPW_ERR_ARGUMENT if a count is not above 0. */
+enum spw_status spw_dataset_imagine(const struct spw_world *world, const struct spw_data_info *info,
+                                    struct spw_error *error, struct spw_dataset **out);
 void spw_dataset_close(struct spw_dataset *set);
 const struct spw_data_info *spw_dataset_info(const struct spw_dataset *set);
 /* SPW_ERR_USAGE naming file and first offending item if a label or token is >= classes. */

@@ -169,6 +169,27 @@ fail:
     return status;
 }
 
+enum spw_status spw_dataset_imagine(const struct spw_world *world, const struct spw_data_info *info,
+                                    struct spw_error *error, struct spw_dataset **out)
+{
+    bool is_whole = info->rank >= 1 && info->rank <= SPW_DATA_RANK_MAX && info->items >= 1 &&
+                    info->targets_per_item >= 1;
+    for (int64_t axis = 0; is_whole && axis < info->rank; axis++) {
+        is_whole = info->dim[axis] >= 1;
+    }
+    if (!is_whole) {
+        return SPW_FAIL(error, SPW_ERR_ARGUMENT,
+                        "a data set without items, targets, or a dimension of its items");
+    }
+    struct spw_dataset *set;
+    SPW_TRY(spw_allocate(world, 1, sizeof(*set), "a data set", error, &set));
+    set->world = world;
+    set->info = *info;
+    set->info.resident_bytes = 0;
+    *out = set;
+    return SPW_OK;
+}
+
 void spw_dataset_close(struct spw_dataset *set)
 {
     if (set != NULL) {
@@ -212,6 +233,11 @@ enum spw_status spw_dataset_check_classes(const struct spw_dataset *set, int64_t
     if (set->info.classes <= classes) {
         return SPW_OK;
     }
+    if (set->path == NULL) {
+        return SPW_FAIL(error, SPW_ERR_USAGE,
+                        "a data set of %" PRId64 " classes for a model of %" PRId64,
+                        set->info.classes, classes);
+    }
     const struct spw_array *array = set->info.is_tokens ? &set->values : &set->labels;
     for (uint64_t index = 0; index < array->count; index++) {
         const uint32_t value = spw_array_integer(array, index);
@@ -246,6 +272,7 @@ static void widen(const struct spw_array *array, uint64_t first, uint64_t count,
 void spw_dataset_item(const struct spw_dataset *set, uint64_t item, void *x, int32_t *targets)
 {
     SPW_ASSERT(item < (uint64_t)set->info.items);
+    SPW_ASSERT(set->path != NULL); /* one that was imagined has no items */
     const uint64_t elements = set->item_elements;
     const uint64_t first = item * elements;
     if (set->info.is_tokens) {

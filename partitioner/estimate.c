@@ -1,6 +1,7 @@
 /* estimate.c — times of ops and programs. Tested by tests/partitioner/test_estimate.c. */
 #include "partitioner/estimate.h"
 
+#include "partitioner/rates.h"
 #include "partitioner/same_work.h"
 
 /* What a device without figures is taken for: a core or two of a desktop. */
@@ -10,20 +11,24 @@
  */
 #define FLOPS_PER_BYTE 10
 
-static uint64_t time_ns(uint64_t amount, uint64_t per_s)
+static struct spw_rates rates_of(const struct spw_plan_options *options)
 {
-    return (uint64_t)((double)amount * 1e9 / (double)per_s + 0.5);
-}
-
-static uint64_t flops_per_s(const struct spw_plan_options *options)
-{
-    return options->flops_per_s > 0 ? options->flops_per_s : DEFAULT_FLOPS_PER_S;
+    const uint64_t flops_per_s = options->flops_per_s > 0 ? options->flops_per_s
+                                                          : DEFAULT_FLOPS_PER_S;
+    const uint64_t memory = options->memory_bytes_per_s;
+    return (struct spw_rates){
+        .flops_per_s = flops_per_s,
+        .memory_bytes_per_s = memory > 0                     ? memory
+                              : flops_per_s > FLOPS_PER_BYTE ? flops_per_s / FLOPS_PER_BYTE
+                                                             : 1,
+        .launch_ns = options->launch_ns,
+    };
 }
 
 uint64_t spw_estimate_link_ns(const struct spw_plan_options *options, uint64_t bytes)
 {
     const uint64_t link = options->link_bytes_per_s;
-    return time_ns(bytes, link > 0 ? link : DEFAULT_LINK_BYTES_PER_S);
+    return spw_rates_ns(bytes, link > 0 ? link : DEFAULT_LINK_BYTES_PER_S);
 }
 
 uint64_t spw_plan_link_ns(const struct spw_plan *plan, uint64_t bytes)
@@ -33,7 +38,7 @@ uint64_t spw_plan_link_ns(const struct spw_plan *plan, uint64_t bytes)
 
 uint64_t spw_estimate_memory_ns(const struct spw_plan_options *options, uint64_t bytes)
 {
-    return time_ns(bytes * FLOPS_PER_BYTE, flops_per_s(options));
+    return spw_rates_ns(bytes, rates_of(options).memory_bytes_per_s);
 }
 
 static uint64_t op_ns(const struct spw_flow *flow, const struct spw_op_desc *desc,
@@ -43,10 +48,8 @@ static uint64_t op_ns(const struct spw_flow *flow, const struct spw_op_desc *des
     if (options->measure != NULL && desc->op != SPW_OP_COPY) {
         return options->measure(options->measure_context, desc, flow->items, pass);
     }
-    const struct spw_cost cost = spw_op_cost(desc, flow->items, pass);
-    const uint64_t compute_ns = time_ns(cost.flops, flops_per_s(options));
-    const uint64_t memory_ns = spw_estimate_memory_ns(options, cost.bytes);
-    return compute_ns > memory_ns ? compute_ns : memory_ns;
+    const struct spw_rates rates = rates_of(options);
+    return spw_rates_op_ns(&rates, desc, flow->items, pass);
 }
 
 enum spw_status spw_estimate_nodes(struct spw_arena *arena, struct spw_flow *flow,

@@ -28,6 +28,8 @@ struct spw_plan_options {
     enum spw_update_place update_place;
     uint64_t link_bytes_per_s; /* for keep-or-recompute and for printed times */
     uint64_t flops_per_s;      /* of one device, where no measurement is at hand */
+    /* Likewise: of its own memory, 0: guessed from flops_per_s; and of each kernel call. */
+    uint64_t memory_bytes_per_s, launch_ns;
     /* Measures one op's time in nanoseconds, or NULL. */
     uint64_t (*measure)(void *context, const struct spw_op_desc *desc, int64_t items,
                         enum spw_pass pass);

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "runtime/device/sim.h"
 #include "runtime/device/topology.h"
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +32,10 @@ static bool choose_cpus(const struct spw_run *run, uint32_t index, int *cpus)
 
 static const struct spw_backend *backend_of(const struct spw_run *run)
 {
-    return run->config.backend != NULL ? run->config.backend : &spw_backend_host;
+    if (run->config.backend != NULL) {
+        return run->config.backend;
+    }
+    return run->config.machine.kind == SPW_MACHINE_SIM ? &spw_backend_sim : &spw_backend_host;
 }
 
 static struct spw_device_config device_config(const struct spw_run *run, uint32_t index)
@@ -41,12 +45,15 @@ static struct spw_device_config device_config(const struct spw_run *run, uint32_
     return (struct spw_device_config){
         .index = index,
         .region_bytes = is_cores ? run->config.host_bytes : machine->mem_bytes,
-        .link_bytes_per_s = machine->link_bytes_per_s,
+        .link_bytes_per_s = run->simulator != NULL ? run->model.device.link_bytes_per_s
+                                                   : machine->link_bytes_per_s,
         .threads = is_cores ? 1 : machine->threads,
         .pace_model = machine->pace_model && !is_cores,
         .reference_kernels = run->config.reference_kernels,
         .home = run->home,
         .is_cores = is_cores,
+        .simulator = run->simulator,
+        .model = &run->model,
     };
 }
 
@@ -81,8 +88,33 @@ static enum spw_status open_device(struct spw_run *run, uint32_t index, struct s
                                          run->config.poison, error);
 }
 
+/* A simulated run lives in a world of its own, where time is virtual; its machine's memory is not
+ * this one's. */
+static enum spw_status enter_simulation(struct spw_run *run, struct spw_error *error)
+{
+    if (run->config.model == NULL) {
+        return SPW_FAIL(error, SPW_ERR_ARGUMENT, "a simulated machine without a model of it");
+    }
+    run->model = *run->config.model;
+    run->config.model = NULL;
+    spw_machine_model_override(&run->model, &run->config.machine);
+    SPW_TRY(spw_machine_model_check(&run->model, error));
+    SPW_TRY(spw_simulator_create(run->world, error, &run->simulator));
+    run->world = spw_simulator_world(run->simulator);
+    run->config.machine.mem_bytes = run->model.device.mem_bytes;
+    if (run->config.host_bytes == 0) {
+        run->config.host_bytes = run->model.host.mem_bytes;
+    }
+    const struct spw_device_config config = device_config(run, 0);
+    backend_of(run)->describe(&config, &run->caps);
+    return SPW_OK;
+}
+
 static enum spw_status set_sizes(struct spw_run *run, struct spw_error *error)
 {
+    if (run->config.machine.kind == SPW_MACHINE_SIM) {
+        return enter_simulation(run, error);
+    }
     if (run->config.machine.mem_bytes == 0) {
         run->config.machine.mem_bytes = SPW_MACHINE_HOST_MEM_BYTES;
     }
@@ -112,6 +144,14 @@ static enum spw_status set_sizes(struct spw_run *run, struct spw_error *error)
     return SPW_OK;
 }
 
+static enum spw_status open_homes(struct spw_run *run, struct spw_error *error)
+{
+    const uint64_t bytes = run->config.host_bytes;
+    return run->caps.holds_data
+               ? spw_home_create(run->world, bytes, run->config.guarded_homes, error, &run->home)
+               : spw_home_create_addresses(run->world, bytes, error, &run->home);
+}
+
 static enum spw_status open_run(struct spw_run *run, struct spw_error *error)
 {
     const struct spw_device_config config = device_config(run, 0);
@@ -120,8 +160,10 @@ static enum spw_status open_run(struct spw_run *run, struct spw_error *error)
         return SPW_OK;
     }
     SPW_TRY(spw_gate_create(run->world, error, &run->gate));
-    SPW_TRY(spw_home_create(run->world, run->config.host_bytes, run->config.guarded_homes, error,
-                            &run->home));
+    SPW_TRY(open_homes(run, error));
+    if (run->simulator != NULL) {
+        spw_simulator_drive(run->simulator, run->gate);
+    }
     SPW_TRY(spw_allocate(run->world, run->device_count + 1, sizeof *run->places, "the devices",
                          error, &run->places));
     for (uint32_t i = 0; i < run->device_count; i++) {
@@ -130,10 +172,10 @@ static enum spw_status open_run(struct spw_run *run, struct spw_error *error)
     return open_device(run, run->device_count, error);
 }
 
-/* Modelled devices have modelled times. */
+/* Modelled and simulated devices have modelled times. */
 static enum spw_status open_pilot(struct spw_run *run, struct spw_error *error)
 {
-    if (!run->config.pilot || run->config.machine.pace_model) {
+    if (!run->config.pilot || run->config.machine.pace_model || run->caps.virtual_time) {
         return SPW_OK;
     }
     return spw_pilot_create(run->world, run->config.machine.threads, run->config.reference_kernels,
@@ -143,8 +185,8 @@ static enum spw_status open_pilot(struct spw_run *run, struct spw_error *error)
 enum spw_status spw_run_create(const struct spw_world *world, const struct spw_run_config *config,
                                struct spw_error *error, struct spw_run **out)
 {
-    if (config->machine.kind != SPW_MACHINE_HOST) {
-        return SPW_FAIL(error, SPW_ERR_UNSUPPORTED, "this build has no other devices than host");
+    if (config->machine.kind == SPW_MACHINE_CUDA) {
+        return SPW_FAIL(error, SPW_ERR_UNSUPPORTED, "this build has no CUDA devices");
     }
     if (config->machine.device_count == 0) {
         return SPW_FAIL(error, SPW_ERR_ARGUMENT, "a machine without devices");
@@ -152,6 +194,7 @@ enum spw_status spw_run_create(const struct spw_world *world, const struct spw_r
     struct spw_run *run = NULL;
     SPW_TRY(spw_allocate(world, 1, sizeof *run, "a run", error, &run));
     run->world = world;
+    run->outer_world = world;
     run->config = *config;
     run->device_count = config->machine.device_count;
     run->depth = config->prefetch == 0 ? 0 : COMMITTED_MAX - 1;
@@ -199,7 +242,8 @@ void spw_run_destroy(struct spw_run *run)
     spw_pilot_destroy(run->pilot);
     spw_home_destroy(run->home);
     spw_gate_destroy(run->gate);
-    spw_release(run->world, run);
+    spw_simulator_destroy(run->simulator); /* its world is the one used so far */
+    spw_release(run->outer_world, run);
 }
 
 /* ---- jobs ---- */
@@ -235,6 +279,8 @@ static struct spw_plan_options plan_options(const struct spw_run *run,
         .link_bytes_per_s = caps->link_bytes_per_s != 0 ? caps->link_bytes_per_s
                                                         : HOST_LINK_BYTES_PER_S,
         .flops_per_s = caps->flops_per_s,
+        .memory_bytes_per_s = caps->memory_bytes_per_s,
+        .launch_ns = caps->launch_ns,
         .measure = run->pilot != NULL ? spw_pilot_measure : NULL,
         .measure_context = run->pilot,
         .cuts = run->config.cuts,
@@ -280,6 +326,7 @@ enum spw_status spw_run_add(struct spw_run *run, const struct spw_job_config *co
     if (checked.micro_batch > checked.batch) {
         checked.micro_batch = checked.batch;
     }
+    checked.shuffle = checked.shuffle && run->caps.holds_data; /* an order costs memory */
     struct spw_plan *plan = NULL;
     struct spw_job *job = NULL;
     SPW_TRY(make_room_for_job(run, &checked, error));

@@ -10,7 +10,7 @@
 #include "data/data.h"
 #include "partitioner/plan.h"
 #include "runtime/device/backend.h"
-#include "runtime/device/machine.h"
+#include "runtime/device/machine_model.h"
 
 /* ---- what a job is ---- */
 
@@ -55,6 +55,8 @@ enum spw_job_state {
     SPW_JOB_CANCELLED,
 };
 
+/* A simulated run computes nothing: losses, norms and accuracies are NaN, and everything else is as
+ * if they were good. */
 struct spw_step_result {
     uint64_t step;    /* from 1 */
     double loss;      /* mean over the batch, before the update */
@@ -156,12 +158,15 @@ struct spw_run_config {
     int32_t cut_count;
     bool no_residency; /* tests: drop every block after its unit */
     bool reference_kernels;
-    bool guarded_homes;                /* tests */
-    bool poison;                       /* tests: freed extents become NaN */
-    bool pilot;                        /* measure op times before planning */
-    bool plan_only;                    /* open nothing: jobs can be added to see their plans, but
-                                          spw_run_execute() is refused */
-    const struct spw_backend *backend; /* tests: instead of the host's; NULL: the host's */
+    bool guarded_homes; /* tests */
+    bool poison;        /* tests: freed extents become NaN */
+    bool pilot;         /* measure op times before planning */
+    bool plan_only;     /* open nothing: jobs can be added to see their plans, but
+                           spw_run_execute() is refused */
+    const struct spw_machine_model *model; /* SPW_MACHINE_SIM, and plans for one: what is simulated;
+                                              the machine's own mem and link win; borrowed until
+                                              spw_run_create() returns */
+    const struct spw_backend *backend;     /* tests: instead of the machine's own; NULL: that */
     struct spw_run_events events;
 };
 

@@ -104,8 +104,10 @@ struct spw_record {
 
 struct spw_device_caps {
     uint64_t region_bytes;
-    uint64_t link_bytes_per_s; /* each direction; 0 unknown */
-    uint64_t flops_per_s;      /* for estimates */
+    uint64_t link_bytes_per_s;   /* each direction; 0 unknown */
+    uint64_t flops_per_s;        /* for estimates, as are the next two; */
+    uint64_t memory_bytes_per_s; /* 0 unknown */
+    uint64_t launch_ns;          /* of each kernel call */
     uint32_t threads;
     bool holds_data; /* results can be read back */
     bool virtual_time;
@@ -124,10 +126,15 @@ struct spw_device_config {
     struct spw_home *home; /* where `home` addresses belong; borrowed */
     /* Cores only: the region is the home arena itself. */
     bool is_cores;
+    /* sim only, borrowed: the clock that all devices of a run share. NULL for describe. */
+    struct spw_simulator *simulator;
+    const struct spw_machine_model *model;
 };
 
 struct spw_gate;
 struct spw_device;
+struct spw_simulator;
+struct spw_machine_model;
 
 struct spw_backend {
     const char *name;
@@ -162,6 +169,7 @@ struct spw_device {
 };
 
 extern const struct spw_backend spw_backend_host;
+extern const struct spw_backend spw_backend_sim;
 
 /* ---- the gate ---- */
 
@@ -175,5 +183,9 @@ uint64_t spw_gate_count(const struct spw_gate *gate); /* knocks so far */
 /* Sleeps until the count differs from `seen` or the deadline (monotonic nanoseconds, 0: none) has
  * passed. One thread at a time. */
 void spw_gate_wait(struct spw_gate *gate, uint64_t seen, uint64_t deadline_ns);
+/* For virtual time: who would sleep lets time pass instead. `advance` moves the world's clock on to
+ * the next event, or to the deadline if that comes first, and knocks if a command has finished. */
+void spw_gate_drive(struct spw_gate *gate, void (*advance)(void *self, uint64_t deadline_ns),
+                    void *self);
 
 #endif

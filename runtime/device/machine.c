@@ -17,6 +17,7 @@
 #define WORD_MAX 64
 #define MEM_MIN UINT64_C(4096)
 #define THREADS_MAX 256
+#define HOST_DEVICES_MAX 64
 #define HOST_EXAMPLE "for instance 'host*2 mem=8MiB'"
 
 struct parser {
@@ -94,9 +95,9 @@ static enum spw_status parse_first(struct parser *parser, char *word)
                       HOST_EXAMPLE);
     }
     uint64_t count = 1;
-    if (mark == '*' && (!spw_parse_unsigned(count_text, SPW_DEVICES_MAX, &count) || count == 0)) {
+    if (mark == '*' && (!spw_parse_unsigned(count_text, HOST_DEVICES_MAX, &count) || count == 0)) {
         return REFUSE(parser, "'%s' is no number of devices; write host*N with N from 1 to %d",
-                      count_text, SPW_DEVICES_MAX);
+                      count_text, HOST_DEVICES_MAX);
     }
     parser->machine.device_count = (uint32_t)count;
     return SPW_OK;

@@ -7,7 +7,7 @@
 
 #include "base/world.h"
 
-#define SPW_DEVICES_MAX 64
+#define SPW_DEVICES_MAX 1024
 
 /* Memory of a host device if the string says nothing: 256 MiB. */
 #define SPW_MACHINE_HOST_MEM_BYTES (UINT64_C(256) << 20)
@@ -22,7 +22,7 @@ enum spw_machine_kind { SPW_MACHINE_HOST, SPW_MACHINE_CUDA, SPW_MACHINE_SIM };
 
 struct spw_machine {
     enum spw_machine_kind kind;
-    uint32_t device_count;     /* 1 to SPW_DEVICES_MAX */
+    uint32_t device_count;     /* host: 1 to 64; sim: 1 to SPW_DEVICES_MAX */
     uint64_t mem_bytes;        /* per device, at least 4 KiB; 0: the kind's default */
     uint64_t link_bytes_per_s; /* per device and direction; 0: unthrottled */
     uint32_t threads;          /* host: compute threads per device, 1 to 256 */

@@ -9,5 +9,9 @@ set(SPW_RUNTIME_DEVICE
     device/host_update.c
     device/host_work.c
     device/machine.c
+    device/machine_model.c
     device/memory_limits.c
+    device/sim.c
+    device/sim_clock.c
+    device/sim_cost.c
     device/topology.c)

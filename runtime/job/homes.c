@@ -93,8 +93,12 @@ uint64_t spw_job_home_bytes(struct spw_job *job)
     return carve_all(job, NULL);
 }
 
+/* Homes without memory hold no weights either. */
 static enum spw_status fill_weights(struct spw_job *job, struct spw_error *error)
 {
+    if (!spw_home_has_memory(job->home)) {
+        return SPW_OK;
+    }
     for (int32_t block = 0; block < job->plan->weight_block_count; block++) {
         const struct spw_weight_block *weight_block = &job->plan->weight_blocks[block];
         char *home = spw_home_open(job->home, job->weights[block]->home);
@@ -176,6 +180,11 @@ enum spw_status spw_job_read_part(const struct spw_job *job, enum spw_job_array 
     if (job->home == NULL) {
         return SPW_FAIL(error, SPW_ERR_NOT_FOUND, "job %s holds no state: it %s", job->id,
                         job->state == SPW_JOB_WAITING ? "has not started" : "is over");
+    }
+    if (!spw_home_has_memory(job->home)) {
+        return SPW_FAIL(error, SPW_ERR_UNSUPPORTED,
+                        "job %s: a simulated run computes no weights; train on real devices",
+                        job->id);
     }
     SPW_ASSERT(index >= 0 && index < job->config.graph->param_count);
     const uint32_t moment = (uint32_t)array - (uint32_t)SPW_JOB_MOMENT0;

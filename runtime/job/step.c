@@ -22,6 +22,10 @@ enum spw_status spw_job_finish_train(struct spw_job *job)
 {
     double sum = 0;
     job->bad_micro_batch = -1;
+    if (!spw_home_has_memory(job->home)) {
+        job->loss = NAN;
+        return SPW_OK;
+    }
     for (int64_t i = 0; i < job->micro_batches; i++) {
         const double part = loss_of(job, i)->sum;
         if (!isfinite(part) && job->bad_micro_batch < 0) {
@@ -88,11 +92,15 @@ static enum spw_status sum_norm(struct spw_job *job)
 
 enum spw_status spw_job_finish_reduce(struct spw_job *job)
 {
-    SPW_TRY(sum_norm(job));
+    const bool has_norm = spw_home_has_memory(job->home);
+    job->norm = NAN;
+    if (has_norm) {
+        SPW_TRY(sum_norm(job));
+    }
     const struct spw_job_config *config = &job->config;
     for (int decays = 0; decays < 2; decays++) {
-        job->scalars[decays ? 0 : 1] =
-            spw_update_scalars(&config->optimizer, job->lr, job->now.step, job->norm, decays != 0);
+        job->scalars[decays ? 0 : 1] = spw_update_scalars(
+            &config->optimizer, job->lr, job->now.step, has_norm ? job->norm : 0, decays != 0);
     }
     return SPW_OK;
 }
@@ -113,9 +121,10 @@ void spw_job_commit_update(struct spw_job *job, int32_t weight_block, void *weig
 
 void spw_job_finish_eval_round(struct spw_job *job)
 {
+    const bool has_losses = spw_home_has_memory(job->home);
     for (int64_t i = 0; i < job->micro_batches; i++) {
-        job->eval_sum += loss_of(job, i)->sum;
-        job->eval_correct += loss_of(job, i)->correct;
+        job->eval_sum += has_losses ? loss_of(job, i)->sum : NAN;
+        job->eval_correct += has_losses ? loss_of(job, i)->correct : NAN;
     }
     job->eval_rows += (uint64_t)rows_of(job);
 }
@@ -123,7 +132,8 @@ void spw_job_finish_eval_round(struct spw_job *job)
 enum spw_status spw_job_check_weights(struct spw_job *job)
 {
     const struct spw_graph *graph = job->config.graph;
-    for (int32_t i = 0; i < graph->param_count; i++) {
+    const int32_t count = spw_home_has_memory(job->home) ? graph->param_count : 0;
+    for (int32_t i = 0; i < count; i++) {
         const struct spw_segment *segment = job->param_segment[i];
         const char *block = spw_home_open(job->home, job->weights[job->param_block[i]]->home);
         const float *values = (const float *)(const void *)(block + segment->offset_bytes);

@@ -20,6 +20,8 @@
 #define HOME_RANGES_MAX 65536
 /* Addresses per byte of budget. Best fit wastes far less than half; addresses cost nothing. */
 #define HOME_SPREAD 4
+/* Where homes without memory begin: no processor of ours maps anything there. */
+#define HOME_NOWHERE (UINT64_C(1) << 56)
 
 struct range {
     uint64_t begin;
@@ -32,8 +34,9 @@ struct spw_home {
     uint64_t region_bytes;
     uint64_t page_bytes;
     uint64_t resident_bytes;
-    char *base;        /* the memory */
-    char *circulating; /* addresses that circulate: base, or a reservation that never gets memory */
+    char *base;        /* the memory; NULL: there is none */
+    char *circulating; /* addresses that circulate: base, or a reservation that never gets memory,
+                          or no addresses of this machine */
     struct spw_extent_map *map;
     struct range *taken; /* sorted by begin */
     uint64_t taken_capacity;
@@ -70,8 +73,9 @@ static bool region_for(uint64_t budget_bytes, uint64_t page_bytes, uint64_t *out
     return true;
 }
 
-enum spw_status spw_home_create(const struct spw_world *world, uint64_t budget_bytes, bool guarded,
-                                struct spw_error *error, struct spw_home **out)
+/* All but the addresses. */
+static enum spw_status create(const struct spw_world *world, uint64_t budget_bytes,
+                              struct spw_error *error, struct spw_home **out)
 {
     const uint64_t page_bytes = spw_pages_size();
     uint64_t region_bytes;
@@ -85,17 +89,41 @@ enum spw_status spw_home_create(const struct spw_world *world, uint64_t budget_b
     home->budget_bytes = budget_bytes;
     home->region_bytes = region_bytes;
     home->page_bytes = page_bytes;
-    enum spw_status status;
-    SPW_TRY_GOTO(spw_extent_map_create(world, region_bytes, HOME_ALIGNMENT, HOME_RANGES_MAX, error,
-                                       &home->map),
-                 fail);
-    SPW_TRY_GOTO(reserve(home, guarded, error), fail);
+    const enum spw_status status = spw_extent_map_create(world, region_bytes, HOME_ALIGNMENT,
+                                                         HOME_RANGES_MAX, error, &home->map);
+    if (status != SPW_OK) {
+        spw_home_destroy(home);
+        return status;
+    }
     *out = home;
     return SPW_OK;
+}
 
-fail:
-    spw_home_destroy(home);
-    return status;
+enum spw_status spw_home_create(const struct spw_world *world, uint64_t budget_bytes, bool guarded,
+                                struct spw_error *error, struct spw_home **out)
+{
+    struct spw_home *home;
+    SPW_TRY(create(world, budget_bytes, error, &home));
+    const enum spw_status status = reserve(home, guarded, error);
+    if (status != SPW_OK) {
+        spw_home_destroy(home);
+        return status;
+    }
+    *out = home;
+    return SPW_OK;
+}
+
+enum spw_status spw_home_create_addresses(const struct spw_world *world, uint64_t budget_bytes,
+                                          struct spw_error *error, struct spw_home **out)
+{
+    SPW_TRY(create(world, budget_bytes, error, out));
+    (*out)->circulating = (char *)(uintptr_t)HOME_NOWHERE;
+    return SPW_OK;
+}
+
+bool spw_home_has_memory(const struct spw_home *home)
+{
+    return home->base != NULL;
 }
 
 void spw_home_destroy(struct spw_home *home)
@@ -103,10 +131,12 @@ void spw_home_destroy(struct spw_home *home)
     if (home == NULL) {
         return;
     }
-    if (home->circulating != home->base) {
-        spw_pages_drop(home->circulating, home->region_bytes);
+    if (home->base != NULL) {
+        if (home->circulating != home->base) {
+            spw_pages_drop(home->circulating, home->region_bytes);
+        }
+        spw_pages_drop(home->base, home->region_bytes);
     }
-    spw_pages_drop(home->base, home->region_bytes);
     spw_release(home->world, home->taken);
     spw_extent_map_destroy(home->map);
     spw_release(home->world, home);
@@ -228,6 +258,30 @@ static enum spw_status acquire(struct spw_home *home, uint64_t bytes, struct spw
                     bytes);
 }
 
+/* Gives taken range `index` memory, all zeros. */
+static enum spw_status commit(struct spw_home *home, uint64_t index, struct spw_error *error)
+{
+    const struct range own = own_pages(home, index);
+    if (own.end > own.begin) {
+        SPW_TRY(spw_pages_commit(home->base + own.begin, own.end - own.begin, "homes", error));
+        home->resident_bytes += own.end - own.begin;
+    }
+    fill_edges(home, home->taken[index], own, fill_zero);
+    return SPW_OK;
+}
+
+static void decommit(struct spw_home *home, uint64_t index)
+{
+    const struct range own = own_pages(home, index);
+    if (own.end > own.begin) {
+        spw_pages_decommit(home->base + own.begin, own.end - own.begin);
+        home->resident_bytes -= own.end - own.begin;
+    }
+    if (home->circulating != home->base) {
+        fill_edges(home, home->taken[index], own, fill_nan);
+    }
+}
+
 enum spw_status spw_home_take(struct spw_home *home, uint64_t bytes, struct spw_error *error,
                               void **out)
 {
@@ -245,18 +299,12 @@ enum spw_status spw_home_take(struct spw_home *home, uint64_t bytes, struct spw_
                                 .end = extent.offset_bytes + extent.bytes};
     const uint64_t index = find(home, range.begin);
     insert(home, index, range);
-    const struct range own = own_pages(home, index);
-    if (own.end > own.begin) {
-        const enum spw_status status =
-            spw_pages_commit(home->base + own.begin, own.end - own.begin, "homes", error);
-        if (status != SPW_OK) {
-            take_out(home, index);
-            spw_extent_release(home->map, extent);
-            return status;
-        }
-        home->resident_bytes += own.end - own.begin;
+    const enum spw_status status = home->base != NULL ? commit(home, index, error) : SPW_OK;
+    if (status != SPW_OK) {
+        take_out(home, index);
+        spw_extent_release(home->map, extent);
+        return status;
     }
-    fill_edges(home, range, own, fill_zero);
     *out = home->circulating + range.begin;
     return SPW_OK;
 }
@@ -276,13 +324,8 @@ void spw_home_give_back(struct spw_home *home, void *address)
     SPW_ASSERT(index < home->taken_count && home->taken[index].begin == begin);
 
     const struct range range = home->taken[index];
-    const struct range own = own_pages(home, index);
-    if (own.end > own.begin) {
-        spw_pages_decommit(home->base + own.begin, own.end - own.begin);
-        home->resident_bytes -= own.end - own.begin;
-    }
-    if (home->circulating != home->base) {
-        fill_edges(home, range, own, fill_nan);
+    if (home->base != NULL) {
+        decommit(home, index);
     }
     take_out(home, index);
     spw_extent_release(home->map, (struct spw_extent){.offset_bytes = range.begin,
@@ -291,6 +334,7 @@ void spw_home_give_back(struct spw_home *home, void *address)
 
 void *spw_home_open(const struct spw_home *home, const void *address)
 {
+    SPW_ASSERT(home->base != NULL);
     return home->base + spw_home_offset(home, address);
 }
 

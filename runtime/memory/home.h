@@ -19,6 +19,11 @@ struct spw_home;
  * Addresses are reserved for more than the budget, so that free bytes in pieces still serve. */
 enum spw_status spw_home_create(const struct spw_world *world, uint64_t budget_bytes, bool guarded,
                                 struct spw_error *error, struct spw_home **out);
+/* Homes of a run without data: addresses are handed out and counted as above, and there is nothing
+ * at them. Opening one is a programmer's error, touching one a crash. */
+enum spw_status spw_home_create_addresses(const struct spw_world *world, uint64_t budget_bytes,
+                                          struct spw_error *error, struct spw_home **out);
+bool spw_home_has_memory(const struct spw_home *home);
 void spw_home_destroy(struct spw_home *home);
 
 /* A zeroed, faulted-in range of `bytes` (> 0), aligned to 64; *out is its home address.

@@ -82,3 +82,44 @@ Test(dataset, refuses_labels_of_another_set)
         }
     }
 }
+
+/* A set for simulations has a shape and a size, and cursors count its steps. */
+Test(dataset, an_imagined_set_has_a_shape)
+{
+    const struct spw_data_info info = {.rank = 3,
+                                       .dim = {3, 32, 32},
+                                       .targets_per_item = 1,
+                                       .items = 50000,
+                                       .classes = 10,
+                                       .resident_bytes = 5};
+    struct spw_dataset *set = NULL;
+    struct spw_cursor *cursor = NULL;
+    cr_assert(spw_dataset_imagine(spw_world_system(), &info, NULL, &set) == SPW_OK);
+    cr_assert(spw_dataset_info(set)->items == 50000 && spw_dataset_info(set)->dim[2] == 32);
+    cr_assert(spw_dataset_info(set)->resident_bytes == 0);
+    cr_assert(spw_dataset_check_classes(set, 10, NULL) == SPW_OK);
+    cr_assert(spw_dataset_check_classes(set, 9, NULL) == SPW_ERR_USAGE);
+    const struct spw_cursor_config config = {.batch = 128, .by_epoch = true};
+    cr_assert(spw_cursor_create(spw_world_system(), set, &config, NULL, &cursor) == SPW_OK);
+    cr_assert(spw_cursor_steps_per_epoch(cursor) == 391);
+    cr_assert(spw_cursor_items(cursor, 391) == 80);
+    spw_cursor_destroy(cursor);
+    spw_dataset_close(set);
+}
+
+Test(dataset, a_set_of_nothing_cannot_be_imagined)
+{
+    const struct spw_data_info good = {
+        .rank = 1, .dim = {8}, .targets_per_item = 8, .items = 1, .classes = 2};
+    for (int i = 0; i < 5; i++) {
+        struct spw_data_info info = good;
+        struct spw_dataset *set = NULL;
+        info.rank = i == 0 ? 0 : i == 1 ? SPW_DATA_RANK_MAX + 1 : 1;
+        info.dim[0] = i == 2 ? 0 : 8;
+        info.targets_per_item = i == 3 ? 0 : 8;
+        info.items = i == 4 ? 0 : 1;
+        cr_assert(spw_dataset_imagine(spw_world_system(), &info, NULL, &set) == SPW_ERR_ARGUMENT,
+                  "%d", i);
+        cr_assert(set == NULL);
+    }
+}

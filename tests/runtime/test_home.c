@@ -269,3 +269,46 @@ Test(home, survives_a_lack_of_memory)
         }
     }
 }
+
+/* Homes without memory give out and count addresses of which a machine has far fewer. */
+Test(home, addresses_need_no_memory)
+{
+    const uint64_t budget = UINT64_C(1) << 50;
+    struct spw_home *home = NULL;
+    void *ranges[3];
+    cr_assert(spw_home_create_addresses(spw_world_system(), budget, NULL, &home) == SPW_OK);
+    cr_assert(!spw_home_has_memory(home));
+    for (int i = 0; i < 3; i++) {
+        cr_assert(spw_home_take(home, budget / 4, NULL, &ranges[i]) == SPW_OK);
+        cr_assert(spw_home_offset(home, ranges[i]) % 64 == 0);
+        for (int k = 0; k < i; k++) {
+            cr_assert(ranges[k] != ranges[i]);
+        }
+    }
+    struct spw_error error = {0};
+    void *more = NULL;
+    cr_assert(spw_home_take(home, budget / 2, &error, &more) == SPW_ERR_DOES_NOT_FIT);
+    spw_home_give_back(home, ranges[1]);
+    cr_assert(spw_home_take(home, budget / 2, NULL, &more) == SPW_OK);
+    cr_assert(spw_home_used_bytes(home) == budget && spw_home_resident_bytes(home) == 0);
+    cr_assert(spw_home_peak_bytes(home) == budget);
+    spw_home_destroy(home);
+}
+
+Test(home, there_is_nothing_at_a_mere_address, .signal = SIGSEGV)
+{
+    struct spw_home *home = NULL;
+    void *range = NULL;
+    cr_assert(spw_home_create_addresses(spw_world_system(), 4096, NULL, &home) == SPW_OK);
+    cr_assert(spw_home_take(home, 64, NULL, &range) == SPW_OK);
+    *(volatile char *)range = 1;
+}
+
+Test(home, opening_a_mere_address_is_found_out, .signal = SIGABRT)
+{
+    struct spw_home *home = NULL;
+    void *range = NULL;
+    cr_assert(spw_home_create_addresses(spw_world_system(), 4096, NULL, &home) == SPW_OK);
+    cr_assert(spw_home_take(home, 64, NULL, &range) == SPW_OK);
+    (void)spw_home_open(home, range);
+}

@@ -188,7 +188,7 @@ Test(machine, reads_what_it_prints)
         const uint32_t draw = spw_random_word(1, i, 2);
         const struct spw_machine machine = {
             .kind = SPW_MACHINE_HOST,
-            .device_count = 1 + draw % SPW_DEVICES_MAX,
+            .device_count = 1 + draw % 64,
             .mem_bytes = 4096 + ((high << 32 | low) >> (8 + (draw >> 8) % 50)),
             .link_bytes_per_s = 1 + ((low << 32 | high) >> (2 + (draw >> 16) % 60)),
             .threads = 1 + (draw >> 24),

@@ -1,0 +1,279 @@
+/* sim.c — the simulated backend: devices whose commands take time and do nothing else.
+ *
+ * A device has the three queues of every device. The first command of a queue runs as soon as what
+ * it waits for has ended; it takes the time that sim_cost.c says, and then its record can be
+ * polled. Nothing is copied or computed, so losses and weights don't exist (caps.holds_data).
+ * The host cores are a device with one queue, as with the host backend. It decides nothing.
+ * Tested by tests/runtime/test_sim.c and test_sim_run.c. */
+#include "runtime/device/sim.h"
+
+#include "base/assert.h"
+#include "base/status.h"
+
+#include <stdio.h>
+
+/* Commands of a queue whose records nobody has polled yet. A power of two. Enqueuing takes no time
+ * here, so a long queue gains nothing, and there may be thousands of them. */
+#define COMMANDS_MAX 256
+_Static_assert((COMMANDS_MAX & (COMMANDS_MAX - 1)) == 0, "slots are masked");
+
+struct command {
+    uint64_t enqueued_ns;
+    uint64_t takes_ns;
+    uint32_t wait_count;
+    struct spw_wait waits[SPW_WAITS_MAX];
+};
+
+struct device;
+
+/* Ticket t has slot (t - 1) % COMMANDS_MAX in both arrays. */
+struct queue {
+    struct device *device;
+    struct command *commands;
+    struct spw_record *records;
+    uint64_t submitted, finished, polled; /* last tickets */
+    bool is_running;                      /* command `finished` + 1 is */
+    struct spw_sim_timer timer;           /* rings when it ends */
+};
+
+struct device {
+    struct spw_device device; /* first: a backend's caller sees only this */
+    const struct spw_world *world;
+    struct spw_simulator *simulator;
+    struct spw_machine_model model;
+    bool is_cores;
+    uint32_t queue_count; /* queues that are open: 3, host cores 1 */
+    struct queue queues[SPW_QUEUE_COUNT];
+};
+
+static struct device *sim_of(struct spw_device *device)
+{
+    /* The first member: the same address. */
+    return (struct device *)(void *)device;
+}
+
+static uint64_t slot_of(uint64_t ticket)
+{
+    return (ticket - 1) & (COMMANDS_MAX - 1);
+}
+
+/* ---- running ---- */
+
+/* When everything that a command waits for is over; false if something is not. What ended so long
+ * ago that its record is overwritten holds nobody up. */
+static bool is_ready(const struct device *device, const struct command *command, uint64_t *ready_ns)
+{
+    *ready_ns = command->enqueued_ns;
+    for (uint32_t i = 0; i < command->wait_count; i++) {
+        const struct spw_wait *wait = &command->waits[i];
+        const struct queue *queue = &device->queues[wait->queue];
+        if (queue->finished < wait->ticket) {
+            return false;
+        }
+        const uint64_t end_ns = queue->records[slot_of(wait->ticket)].end_ns;
+        /* The command after the last that finished may have the slot already. */
+        if (queue->finished - wait->ticket + 1 < COMMANDS_MAX && end_ns > *ready_ns) {
+            *ready_ns = end_ns;
+        }
+    }
+    return true;
+}
+
+static void start_next(struct queue *queue)
+{
+    if (queue->is_running || queue->finished == queue->submitted) {
+        return;
+    }
+    struct device *device = queue->device;
+    const uint64_t ticket = queue->finished + 1;
+    const struct command *command = &queue->commands[slot_of(ticket)];
+    uint64_t ready_ns;
+    if (!is_ready(device, command, &ready_ns)) {
+        return;
+    }
+    const uint64_t now_ns = spw_sim_now_ns(device->simulator);
+    queue->is_running = true;
+    queue->records[slot_of(ticket)] = (struct spw_record){
+        .ticket = ticket,
+        .start_ns = now_ns,
+        .end_ns = now_ns + command->takes_ns,
+        .ready_ns = ready_ns,
+    };
+    spw_sim_arm(device->simulator, &queue->timer, now_ns + command->takes_ns);
+}
+
+/* What a queue waited for may be what another has just finished. */
+static void finish(void *self)
+{
+    struct queue *queue = self;
+    struct device *device = queue->device;
+    queue->is_running = false;
+    queue->finished++;
+    for (uint32_t i = 0; i < device->queue_count; i++) {
+        start_next(&device->queues[i]);
+    }
+    spw_sim_knock(device->simulator);
+}
+
+/* ---- opening and closing ---- */
+
+static void sim_describe(const struct spw_device_config *config, struct spw_device_caps *out)
+{
+    const struct spw_device_model *model = &config->model->device;
+    *out = (struct spw_device_caps){
+        .region_bytes = config->region_bytes,
+        .threads = 1,
+        .virtual_time = true,
+        .shared_clock = true,
+    };
+    if (!config->is_cores) {
+        out->link_bytes_per_s = model->link_bytes_per_s;
+        out->flops_per_s = model->flops_per_s;
+        out->memory_bytes_per_s = model->memory_bytes_per_s;
+        out->launch_ns = model->launch_ns;
+    }
+}
+
+static enum spw_status open_queue(struct device *device, struct spw_error *error)
+{
+    struct queue *queue = &device->queues[device->queue_count++];
+    queue->device = device;
+    queue->timer = (struct spw_sim_timer){.ring = finish, .self = queue};
+    SPW_TRY(spw_allocate(device->world, COMMANDS_MAX, sizeof(*queue->commands), "a simulated queue",
+                         error, &queue->commands));
+    SPW_TRY(spw_allocate(device->world, COMMANDS_MAX, sizeof(*queue->records), "a simulated queue",
+                         error, &queue->records));
+    return spw_sim_reserve(device->simulator, 1, error);
+}
+
+/* Queued commands run to their end, as with every backend, though nobody sees it. */
+static void sim_close(struct spw_device *device)
+{
+    if (device == NULL) {
+        return;
+    }
+    struct device *sim = sim_of(device);
+    for (uint32_t i = 0; i < sim->queue_count; i++) {
+        spw_sim_disarm(sim->simulator, &sim->queues[i].timer);
+        spw_release(sim->world, sim->queues[i].commands);
+        spw_release(sim->world, sim->queues[i].records);
+    }
+    spw_release(sim->world, sim);
+}
+
+static enum spw_status sim_open(const struct spw_world *world,
+                                const struct spw_device_config *config, struct spw_gate *gate,
+                                struct spw_error *error, struct spw_device **out)
+{
+    SPW_ASSERT(config->simulator != NULL && config->model != NULL && gate != NULL);
+    SPW_TRY(spw_machine_model_check(config->model, error));
+    struct device *sim;
+    SPW_TRY(spw_allocate(world, 1, sizeof(*sim), "a simulated device", error, &sim));
+    sim->world = world;
+    sim->simulator = config->simulator;
+    sim->model = *config->model;
+    sim->is_cores = config->is_cores;
+    sim->device.backend = &spw_backend_sim;
+    sim_describe(config, &sim->device.caps);
+    if (sim->is_cores) {
+        (void)snprintf(sim->device.name, sizeof(sim->device.name), "cores");
+    } else {
+        (void)snprintf(sim->device.name, sizeof(sim->device.name), "sim:%u",
+                       (unsigned)config->index);
+    }
+    const uint32_t wanted = sim->is_cores ? 1 : SPW_QUEUE_COUNT;
+    while (sim->queue_count < wanted) {
+        const enum spw_status status = open_queue(sim, error);
+        if (status != SPW_OK) {
+            sim_close(&sim->device);
+            return status;
+        }
+    }
+    *out = &sim->device;
+    return SPW_OK;
+}
+
+static enum spw_status sim_prepare(struct spw_device *device, const struct spw_program *program,
+                                   int64_t items, struct spw_error *error)
+{
+    struct device *sim = sim_of(device);
+    return spw_sim_costs_prepare(spw_sim_costs(sim->simulator), &sim->model.device, program, items,
+                                 error);
+}
+
+/* ---- commands ---- */
+
+/* Enqueues a command behind those there are; it may start at once. */
+static enum spw_status enqueue(struct device *device, enum spw_queue name, uint64_t takes_ns,
+                               const struct spw_wait *waits, uint32_t wait_count, uint64_t *ticket)
+{
+    SPW_ASSERT(wait_count <= SPW_WAITS_MAX);
+    struct queue *queue = &device->queues[name];
+    if (queue->submitted - queue->polled == COMMANDS_MAX) {
+        return SPW_ERR_BUSY;
+    }
+    struct command *command = &queue->commands[slot_of(queue->submitted + 1)];
+    *command =
+        (struct command){.enqueued_ns = spw_sim_now_ns(device->simulator), .takes_ns = takes_ns};
+    for (uint32_t i = 0; i < wait_count; i++) {
+        if (waits[i].ticket > 0) {
+            SPW_ASSERT((uint32_t)waits[i].queue < device->queue_count);
+            SPW_ASSERT(waits[i].ticket <= device->queues[waits[i].queue].submitted);
+            command->waits[command->wait_count++] = waits[i];
+        }
+    }
+    *ticket = ++queue->submitted;
+    start_next(queue);
+    return SPW_OK;
+}
+
+static enum spw_status sim_copy(struct spw_device *device, enum spw_queue queue,
+                                const struct spw_copy *copies, uint32_t copy_count,
+                                const struct spw_wait *waits, uint32_t wait_count, uint64_t *ticket)
+{
+    struct device *sim = sim_of(device);
+    SPW_ASSERT(queue == SPW_QUEUE_IN || queue == SPW_QUEUE_OUT);
+    SPW_ASSERT(copy_count > 0 && copy_count <= SPW_COPIES_MAX);
+    if (sim->is_cores) {
+        return SPW_ERR_UNSUPPORTED; /* their region is the homes: there is nothing to copy */
+    }
+    for (uint32_t i = 0; i < copy_count; i++) {
+        SPW_ASSERT(copies[i].bytes <= device->caps.region_bytes);
+        SPW_ASSERT(copies[i].region_offset <= device->caps.region_bytes - copies[i].bytes);
+    }
+    const uint64_t takes_ns = spw_sim_copy_ns(&sim->model.device, copies, copy_count);
+    return enqueue(sim, queue, takes_ns, waits, wait_count, ticket);
+}
+
+static enum spw_status sim_submit(struct spw_device *device, const struct spw_work *work,
+                                  const struct spw_wait *waits, uint32_t wait_count,
+                                  uint64_t *ticket)
+{
+    struct device *sim = sim_of(device);
+    const uint64_t takes_ns =
+        spw_sim_work_ns(spw_sim_costs(sim->simulator), &sim->model, sim->is_cores, work);
+    return enqueue(sim, SPW_QUEUE_COMPUTE, takes_ns, waits, wait_count, ticket);
+}
+
+static bool sim_poll(struct spw_device *device, enum spw_queue name, struct spw_record *out)
+{
+    struct device *sim = sim_of(device);
+    struct queue *queue = &sim->queues[name];
+    if (queue->polled == queue->finished) {
+        return false;
+    }
+    queue->polled++;
+    *out = queue->records[slot_of(queue->polled)];
+    return true;
+}
+
+const struct spw_backend spw_backend_sim = {
+    .name = "sim",
+    .describe = sim_describe,
+    .open = sim_open,
+    .close = sim_close,
+    .prepare = sim_prepare,
+    .copy = sim_copy,
+    .submit = sim_submit,
+    .poll = sim_poll,
+};

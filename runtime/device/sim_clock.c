@@ -1,0 +1,310 @@
+/* sim_clock.c — virtual time: a heap of timers, and the world and the gate that move it on.
+ *
+ * A timer rings at its time; rings may arm other timers, also for the present. Waiting with nothing
+ * armed and without a deadline would last for ever: the executor has locked up, which is what
+ * simulations are to find, so it is an assertion. Tested by tests/runtime/test_sim_clock.c. */
+#include "runtime/device/sim.h"
+
+#include "base/assert.h"
+#include "base/status.h"
+
+/* 0 means "never" and "not yet" in many a record. */
+#define EPOCH_NS UINT64_C(1000000000)
+
+struct spw_simulator {
+    struct spw_world world;
+    const struct spw_world *inner;
+    struct spw_gate *gate; /* borrowed; NULL until it is driven */
+    uint64_t now_ns;
+    uint64_t order;
+    uint64_t events;
+    struct spw_sim_timer **heap; /* [1 .. count], the next timer first */
+    uint64_t count, capacity, reserved;
+    struct spw_sim_costs costs;
+};
+
+static struct spw_simulator *simulator_of(void *self)
+{
+    return self;
+}
+
+/* ---- the heap ---- */
+
+static bool is_before(const struct spw_sim_timer *a, const struct spw_sim_timer *b)
+{
+    return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
+}
+
+static void put(struct spw_simulator *simulator, uint64_t place, struct spw_sim_timer *timer)
+{
+    simulator->heap[place] = timer;
+    timer->place = place;
+}
+
+static void rise(struct spw_simulator *simulator, struct spw_sim_timer *timer, uint64_t place)
+{
+    while (place > 1 && is_before(timer, simulator->heap[place / 2])) {
+        put(simulator, place, simulator->heap[place / 2]);
+        place /= 2;
+    }
+    put(simulator, place, timer);
+}
+
+static void sink(struct spw_simulator *simulator, struct spw_sim_timer *timer, uint64_t place)
+{
+    for (;;) {
+        uint64_t child = 2 * place;
+        if (child > simulator->count) {
+            break;
+        }
+        if (child < simulator->count &&
+            is_before(simulator->heap[child + 1], simulator->heap[child])) {
+            child++;
+        }
+        if (!is_before(simulator->heap[child], timer)) {
+            break;
+        }
+        put(simulator, place, simulator->heap[child]);
+        place = child;
+    }
+    put(simulator, place, timer);
+}
+
+enum spw_status spw_sim_reserve(struct spw_simulator *simulator, uint64_t count,
+                                struct spw_error *error)
+{
+    const uint64_t needed = simulator->reserved + count;
+    SPW_TRY(spw_grow(simulator->inner, &simulator->heap, &simulator->capacity, needed + 1,
+                     sizeof(*simulator->heap), "the simulator's timers", error));
+    simulator->reserved = needed;
+    return SPW_OK;
+}
+
+void spw_sim_arm(struct spw_simulator *simulator, struct spw_sim_timer *timer, uint64_t at_ns)
+{
+    SPW_ASSERT(at_ns >= simulator->now_ns);
+    spw_sim_disarm(simulator, timer);
+    SPW_ASSERT(simulator->count < simulator->reserved);
+    timer->at_ns = at_ns;
+    timer->order = simulator->order++;
+    simulator->count++;
+    rise(simulator, timer, simulator->count);
+}
+
+void spw_sim_disarm(struct spw_simulator *simulator, struct spw_sim_timer *timer)
+{
+    if (timer->place == 0) {
+        return;
+    }
+    const uint64_t place = timer->place;
+    struct spw_sim_timer *last = simulator->heap[simulator->count--];
+    timer->place = 0;
+    if (last == timer) {
+        return;
+    }
+    if (place > 1 && is_before(last, simulator->heap[place / 2])) {
+        rise(simulator, last, place);
+    } else {
+        sink(simulator, last, place);
+    }
+}
+
+/* ---- time ---- */
+
+uint64_t spw_sim_now_ns(const struct spw_simulator *simulator)
+{
+    return simulator->now_ns;
+}
+
+uint64_t spw_simulator_events(const struct spw_simulator *simulator)
+{
+    return simulator->events;
+}
+
+void spw_sim_knock(struct spw_simulator *simulator)
+{
+    simulator->events++;
+    if (simulator->gate != NULL) {
+        spw_gate_knock(simulator->gate);
+    }
+}
+
+/* On to the next time at which a timer rings, all of that time ringing, or to the deadline. */
+static void advance(void *self, uint64_t deadline_ns)
+{
+    struct spw_simulator *simulator = simulator_of(self);
+    const bool any = simulator->count > 0;
+    SPW_ASSERT((any || deadline_ns != 0) && "nothing is under way, and somebody waits for it");
+    if (!any || (deadline_ns != 0 && simulator->heap[1]->at_ns > deadline_ns)) {
+        if (deadline_ns > simulator->now_ns) {
+            simulator->now_ns = deadline_ns;
+        }
+        return;
+    }
+    simulator->now_ns = simulator->heap[1]->at_ns;
+    while (simulator->count > 0 && simulator->heap[1]->at_ns == simulator->now_ns) {
+        struct spw_sim_timer *timer = simulator->heap[1];
+        spw_sim_disarm(simulator, timer);
+        timer->ring(timer->self);
+    }
+}
+
+void spw_simulator_drive(struct spw_simulator *simulator, struct spw_gate *gate)
+{
+    simulator->gate = gate;
+    spw_gate_drive(gate, advance, simulator);
+}
+
+/* ---- the world ---- */
+
+static uint64_t world_now_ns(void *self)
+{
+    return simulator_of(self)->now_ns;
+}
+
+static void world_sleep_until(void *self, uint64_t deadline_ns)
+{
+    struct spw_simulator *simulator = simulator_of(self);
+    while (simulator->now_ns < deadline_ns) {
+        advance(simulator, deadline_ns);
+    }
+}
+
+/* Everything else belongs to the world below, whose `self` differs. */
+static uint64_t world_wall_ns(void *self)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->wall_ns(inner->self);
+}
+
+static void *world_allocate(void *self, uint64_t bytes)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->allocate(inner->self, bytes);
+}
+
+static void world_release(void *self, void *memory)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    inner->release(inner->self, memory);
+}
+
+static int world_open(void *self, const char *path, enum spw_open_mode mode, struct spw_file **out)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->open(inner->self, path, mode, out);
+}
+
+static int world_read(void *self, struct spw_file *file, void *into, uint64_t bytes, uint64_t *got)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->read(inner->self, file, into, bytes, got);
+}
+
+static int world_write(void *self, struct spw_file *file, const void *from, uint64_t bytes)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->write(inner->self, file, from, bytes);
+}
+
+static int world_seek(void *self, struct spw_file *file, uint64_t offset)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->seek(inner->self, file, offset);
+}
+
+static int world_size(void *self, struct spw_file *file, uint64_t *bytes)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->size(inner->self, file, bytes);
+}
+
+static int world_sync(void *self, struct spw_file *file)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->sync(inner->self, file);
+}
+
+static int world_close(void *self, struct spw_file *file)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->close(inner->self, file);
+}
+
+static int world_make_directory(void *self, const char *path)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->make_directory(inner->self, path);
+}
+
+static int world_rename(void *self, const char *from, const char *to)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->rename(inner->self, from, to);
+}
+
+static int world_remove(void *self, const char *path)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->remove(inner->self, path);
+}
+
+static int world_exists(void *self, const char *path, bool *is_directory)
+{
+    const struct spw_world *inner = simulator_of(self)->inner;
+    return inner->exists(inner->self, path, is_directory);
+}
+
+const struct spw_world *spw_simulator_world(const struct spw_simulator *simulator)
+{
+    return &simulator->world;
+}
+
+/* ---- life ---- */
+
+enum spw_status spw_simulator_create(const struct spw_world *world, struct spw_error *error,
+                                     struct spw_simulator **out)
+{
+    struct spw_simulator *simulator;
+    SPW_TRY(spw_allocate(world, 1, sizeof(*simulator), "the simulator", error, &simulator));
+    simulator->inner = world;
+    simulator->now_ns = EPOCH_NS;
+    simulator->costs.world = world;
+    simulator->world = (struct spw_world){
+        .self = simulator,
+        .now_ns = world_now_ns,
+        .wall_ns = world_wall_ns,
+        .sleep_until = world_sleep_until,
+        .allocate = world_allocate,
+        .release = world_release,
+        .open = world_open,
+        .read = world_read,
+        .write = world_write,
+        .seek = world_seek,
+        .size = world_size,
+        .sync = world_sync,
+        .close = world_close,
+        .make_directory = world_make_directory,
+        .rename = world_rename,
+        .remove = world_remove,
+        .exists = world_exists,
+    };
+    *out = simulator;
+    return SPW_OK;
+}
+
+void spw_simulator_destroy(struct spw_simulator *simulator)
+{
+    if (simulator == NULL) {
+        return;
+    }
+    const struct spw_world *world = simulator->inner;
+    spw_sim_costs_deinit(&simulator->costs);
+    spw_release(world, simulator->heap);
+    spw_release(world, simulator);
+}
+
+struct spw_sim_costs *spw_sim_costs(struct spw_simulator *simulator)
+{
+    return &simulator->costs;
+}
