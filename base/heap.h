@@ -1,6 +1,7 @@
-/* heap.h — a binary min-heap of (key, sequence, item) over storage that the caller gives.
+/* heap.h — a binary min-heap of nodes that live in what they order, such as timers.
  *
- * Equal keys come out in order of insertion, so that schedules are deterministic. Not thread-safe.
+ * Equal keys come out in order of insertion, so that schedules are deterministic. A node knows its
+ * place, so it can be taken out from anywhere. The storage is the caller's. Not thread-safe.
  * Tested by tests/base/test_heap.c. */
 #ifndef SPW_BASE_HEAP_H
 #define SPW_BASE_HEAP_H
@@ -8,24 +9,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct spw_heap_entry {
+/* Zeroed before it is first used; a member of whatever is ordered. */
+struct spw_heap_node {
     uint64_t key;
     uint64_t sequence;
-    void *item;
+    uint64_t place; /* from 1; 0: in no heap */
 };
 
 struct spw_heap {
-    struct spw_heap_entry *entries; /* borrowed */
-    uint32_t count;
-    uint32_t capacity;
+    struct spw_heap_node **nodes; /* borrowed; [capacity], the least first */
+    uint64_t count;
+    uint64_t capacity;
     uint64_t next_sequence;
 };
 
-void spw_heap_init(struct spw_heap *heap, struct spw_heap_entry *storage, uint32_t capacity);
-/* Asserts that there is room. */
-void spw_heap_push(struct spw_heap *heap, uint64_t key, void *item);
-/* False, leaving *out alone, if the heap is empty. */
-bool spw_heap_peek(const struct spw_heap *heap, struct spw_heap_entry *out);
-bool spw_heap_pop(struct spw_heap *heap, struct spw_heap_entry *out);
+void spw_heap_init(struct spw_heap *heap, struct spw_heap_node **storage, uint64_t capacity);
+/* Another storage, which holds the nodes of the old one already. */
+void spw_heap_move(struct spw_heap *heap, struct spw_heap_node **storage, uint64_t capacity);
+/* Asserts that there is room and that the node is in no heap. */
+void spw_heap_push(struct spw_heap *heap, struct spw_heap_node *node, uint64_t key);
+/* The least node, which stays; NULL if there is none. */
+struct spw_heap_node *spw_heap_least(const struct spw_heap *heap);
+/* Takes a node out; nothing happens if it is in no heap. */
+void spw_heap_remove(struct spw_heap *heap, struct spw_heap_node *node);
 
 #endif

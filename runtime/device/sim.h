@@ -10,6 +10,7 @@
 #ifndef SPW_RUNTIME_DEVICE_SIM_H
 #define SPW_RUNTIME_DEVICE_SIM_H
 
+#include "base/heap.h"
 #include "runtime/device/backend.h"
 #include "runtime/device/machine_model.h"
 
@@ -31,11 +32,9 @@ uint64_t spw_simulator_events(const struct spw_simulator *simulator);
 
 /* Something that happens at a time. Of those at the same time the one armed first goes first. */
 struct spw_sim_timer {
+    struct spw_heap_node node; /* first; its key is the time */
     void (*ring)(void *self);
     void *self;
-    uint64_t at_ns;
-    uint64_t order;
-    uint64_t place; /* in the heap, from 1; 0: not armed */
 };
 
 /* Makes room for `count` more timers, so that arming never allocates. */

@@ -16,10 +16,10 @@ struct spw_simulator {
     const struct spw_world *inner;
     struct spw_gate *gate; /* borrowed; NULL until it is driven */
     uint64_t now_ns;
-    uint64_t order;
     uint64_t events;
-    struct spw_sim_timer **heap; /* [1 .. count], the next timer first */
-    uint64_t count, capacity, reserved;
+    struct spw_heap timers; /* of struct spw_sim_timer, by time */
+    struct spw_heap_node **storage;
+    uint64_t capacity, reserved;
     struct spw_sim_costs costs;
 };
 
@@ -28,54 +28,15 @@ static struct spw_simulator *simulator_of(void *self)
     return self;
 }
 
-/* ---- the heap ---- */
-
-static bool is_before(const struct spw_sim_timer *a, const struct spw_sim_timer *b)
-{
-    return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
-}
-
-static void put(struct spw_simulator *simulator, uint64_t place, struct spw_sim_timer *timer)
-{
-    simulator->heap[place] = timer;
-    timer->place = place;
-}
-
-static void rise(struct spw_simulator *simulator, struct spw_sim_timer *timer, uint64_t place)
-{
-    while (place > 1 && is_before(timer, simulator->heap[place / 2])) {
-        put(simulator, place, simulator->heap[place / 2]);
-        place /= 2;
-    }
-    put(simulator, place, timer);
-}
-
-static void sink(struct spw_simulator *simulator, struct spw_sim_timer *timer, uint64_t place)
-{
-    for (;;) {
-        uint64_t child = 2 * place;
-        if (child > simulator->count) {
-            break;
-        }
-        if (child < simulator->count &&
-            is_before(simulator->heap[child + 1], simulator->heap[child])) {
-            child++;
-        }
-        if (!is_before(simulator->heap[child], timer)) {
-            break;
-        }
-        put(simulator, place, simulator->heap[child]);
-        place = child;
-    }
-    put(simulator, place, timer);
-}
+/* ---- timers ---- */
 
 enum spw_status spw_sim_reserve(struct spw_simulator *simulator, uint64_t count,
                                 struct spw_error *error)
 {
     const uint64_t needed = simulator->reserved + count;
-    SPW_TRY(spw_grow(simulator->inner, &simulator->heap, &simulator->capacity, needed + 1,
-                     sizeof(*simulator->heap), "the simulator's timers", error));
+    SPW_TRY(spw_grow(simulator->inner, &simulator->storage, &simulator->capacity, needed,
+                     sizeof(*simulator->storage), "the simulator's timers", error));
+    spw_heap_move(&simulator->timers, simulator->storage, simulator->capacity);
     simulator->reserved = needed;
     return SPW_OK;
 }
@@ -83,30 +44,20 @@ enum spw_status spw_sim_reserve(struct spw_simulator *simulator, uint64_t count,
 void spw_sim_arm(struct spw_simulator *simulator, struct spw_sim_timer *timer, uint64_t at_ns)
 {
     SPW_ASSERT(at_ns >= simulator->now_ns);
-    spw_sim_disarm(simulator, timer);
-    SPW_ASSERT(simulator->count < simulator->reserved);
-    timer->at_ns = at_ns;
-    timer->order = simulator->order++;
-    simulator->count++;
-    rise(simulator, timer, simulator->count);
+    spw_heap_remove(&simulator->timers, &timer->node);
+    spw_heap_push(&simulator->timers, &timer->node, at_ns);
 }
 
 void spw_sim_disarm(struct spw_simulator *simulator, struct spw_sim_timer *timer)
 {
-    if (timer->place == 0) {
-        return;
-    }
-    const uint64_t place = timer->place;
-    struct spw_sim_timer *last = simulator->heap[simulator->count--];
-    timer->place = 0;
-    if (last == timer) {
-        return;
-    }
-    if (place > 1 && is_before(last, simulator->heap[place / 2])) {
-        rise(simulator, last, place);
-    } else {
-        sink(simulator, last, place);
-    }
+    spw_heap_remove(&simulator->timers, &timer->node);
+}
+
+/* The next timer that rings; NULL if none is armed. */
+static struct spw_sim_timer *next_timer(const struct spw_simulator *simulator)
+{
+    /* The first member: the same address. */
+    return (struct spw_sim_timer *)(void *)spw_heap_least(&simulator->timers);
 }
 
 /* ---- time ---- */
@@ -133,17 +84,17 @@ void spw_sim_knock(struct spw_simulator *simulator)
 static void advance(void *self, uint64_t deadline_ns)
 {
     struct spw_simulator *simulator = simulator_of(self);
-    const bool any = simulator->count > 0;
-    SPW_ASSERT((any || deadline_ns != 0) && "nothing is under way, and somebody waits for it");
-    if (!any || (deadline_ns != 0 && simulator->heap[1]->at_ns > deadline_ns)) {
+    struct spw_sim_timer *timer = next_timer(simulator);
+    SPW_ASSERT((timer != NULL || deadline_ns != 0) &&
+               "nothing is under way, and somebody waits for it");
+    if (timer == NULL || (deadline_ns != 0 && timer->node.key > deadline_ns)) {
         if (deadline_ns > simulator->now_ns) {
             simulator->now_ns = deadline_ns;
         }
         return;
     }
-    simulator->now_ns = simulator->heap[1]->at_ns;
-    while (simulator->count > 0 && simulator->heap[1]->at_ns == simulator->now_ns) {
-        struct spw_sim_timer *timer = simulator->heap[1];
+    simulator->now_ns = timer->node.key;
+    for (; timer != NULL && timer->node.key == simulator->now_ns; timer = next_timer(simulator)) {
         spw_sim_disarm(simulator, timer);
         timer->ring(timer->self);
     }
@@ -300,7 +251,7 @@ void spw_simulator_destroy(struct spw_simulator *simulator)
     }
     const struct spw_world *world = simulator->inner;
     spw_sim_costs_deinit(&simulator->costs);
-    spw_release(world, simulator->heap);
+    spw_release(world, simulator->storage);
     spw_release(world, simulator);
 }
 

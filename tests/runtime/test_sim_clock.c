@@ -72,27 +72,36 @@ Test(sim_clock, timers_ring_in_order)
     spw_simulator_destroy(simulator);
 }
 
+struct entry {
+    struct spw_sim_timer timer;
+    int number;
+    int *list, *count;
+};
+
+static void write_down(void *self)
+{
+    struct entry *entry = self;
+    entry->list[(*entry->count)++] = entry->number;
+}
+
 Test(sim_clock, at_one_time_the_first_armed_rings_first)
 {
-    struct bell bells[3];
-    uint64_t rung[3];
-    uint64_t counts[3] = {0};
-    uint64_t order[3];
+    const int armed[] = {2, 0, 1};
+    struct entry entries[3];
+    int list[3];
+    int count = 0;
     struct spw_simulator *simulator = open_simulator(3);
     const struct spw_world *world = spw_simulator_world(simulator);
     const uint64_t at = spw_now_ns(world) + 5;
     for (int i = 0; i < 3; i++) {
-        bells[i] = (struct bell){.simulator = simulator, .rung = rung, .count = &counts[i]};
-        bells[i].timer = (struct spw_sim_timer){.ring = ring, .self = &bells[i]};
+        entries[i] = (struct entry){.number = i, .list = list, .count = &count};
+        entries[i].timer = (struct spw_sim_timer){.ring = write_down, .self = &entries[i]};
     }
-    const int armed[] = {2, 0, 1};
     for (int i = 0; i < 3; i++) {
-        spw_sim_arm(simulator, &bells[armed[i]].timer, at);
-        order[i] = bells[armed[i]].timer.order;
+        spw_sim_arm(simulator, &entries[armed[i]].timer, at);
     }
-    cr_assert(order[0] < order[1] && order[1] < order[2]);
     world->sleep_until(world->self, at);
-    cr_assert(counts[0] == 1 && counts[1] == 1 && counts[2] == 1);
+    cr_assert(count == 3 && list[0] == 2 && list[1] == 0 && list[2] == 1);
     spw_simulator_destroy(simulator);
 }
 
