@@ -71,7 +71,7 @@ static void print_people(const struct spw_sweep *sweep, struct spw_run *run, str
         {"steps", true, false},      {"FLOP", true, false},         {"est. step", true, false},
         {"est. alone", true, false},
     };
-    char machine[160], a[32], b[32];
+    char machine[SPW_MACHINE_TEXT_MAX], a[32], b[32];
     struct cli_table table;
     spw_machine_print(spw_run_machine(run), machine);
     const struct spw_machine *devices = spw_run_machine(run);
@@ -116,7 +116,7 @@ static void print_trial_json(const struct spw_sweep *sweep, uint32_t index,
 
 static void print_json(const struct spw_sweep *sweep, struct spw_run *run, struct spw_text *out)
 {
-    char machine[160];
+    char machine[SPW_MACHINE_TEXT_MAX];
     const struct totals totals = sum_up(sweep, run);
     spw_machine_print(spw_run_machine(run), machine);
     spw_text_add(
@@ -163,7 +163,7 @@ static void print_least(const struct cli *cli, const struct spw_sweep *sweep, st
 {
     static const struct cli_column columns[] = {{"trial", false, true},
                                                 {"least mem in bytes", true, true}};
-    char machine[160], text[32];
+    char machine[SPW_MACHINE_TEXT_MAX], text[32];
     struct spw_machine least = *spw_run_machine(run);
     least.mem_bytes = most;
     spw_machine_print(&least, machine);

@@ -38,22 +38,30 @@ static const struct spw_backend *backend_of(const struct spw_run *run)
     return run->config.machine.kind == SPW_MACHINE_SIM ? &spw_backend_sim : &spw_backend_host;
 }
 
+/* Simulated devices may be unlike; the run's memory is that of the smallest. */
+static uint64_t region_bytes(const struct spw_run *run, uint32_t index)
+{
+    const struct spw_machine *machine = &run->config.machine;
+    return run->simulator == NULL ? machine->mem_bytes
+                                  : spw_simulator_model(run->simulator)
+                                        ->devices[spw_machine_part_of(machine, index)]
+                                        .mem_bytes;
+}
+
 static struct spw_device_config device_config(const struct spw_run *run, uint32_t index)
 {
     const bool is_cores = index == run->device_count;
     const struct spw_machine *machine = &run->config.machine;
     return (struct spw_device_config){
         .index = index,
-        .region_bytes = is_cores ? run->config.host_bytes : machine->mem_bytes,
-        .link_bytes_per_s = run->simulator != NULL ? run->model.device.link_bytes_per_s
-                                                   : machine->link_bytes_per_s,
+        .region_bytes = is_cores ? run->config.host_bytes : region_bytes(run, index),
+        .link_bytes_per_s = machine->link_bytes_per_s,
         .threads = is_cores ? 1 : machine->threads,
         .pace_model = machine->pace_model && !is_cores,
         .reference_kernels = run->config.reference_kernels,
         .home = run->home,
         .is_cores = is_cores,
         .simulator = run->simulator,
-        .model = &run->model,
     };
 }
 
@@ -89,24 +97,28 @@ static enum spw_status open_device(struct spw_run *run, uint32_t index, struct s
 }
 
 /* A simulated run lives in a world of its own, where time is virtual; its machine's memory is not
- * this one's. */
+ * this one's. Plans are for the device with the least memory, and the speed of the first. */
 static enum spw_status enter_simulation(struct spw_run *run, struct spw_error *error)
 {
+    struct spw_machine *machine = &run->config.machine;
     if (run->config.model == NULL) {
         return SPW_FAIL(error, SPW_ERR_ARGUMENT, "a simulated machine without a model of it");
     }
-    run->model = *run->config.model;
+    SPW_TRY(spw_simulator_create(run->world, machine, run->config.model, error, &run->simulator));
     run->config.model = NULL;
-    spw_machine_model_override(&run->model, &run->config.machine);
-    SPW_TRY(spw_machine_model_check(&run->model, error));
-    SPW_TRY(spw_simulator_create(run->world, error, &run->simulator));
     run->world = spw_simulator_world(run->simulator);
-    run->config.machine.mem_bytes = run->model.device.mem_bytes;
+    const struct spw_machine_model *model = spw_simulator_model(run->simulator);
+    machine->mem_bytes = model->devices[0].mem_bytes;
+    for (uint32_t part = 1; part < machine->part_count; part++) {
+        const uint64_t bytes = model->devices[part].mem_bytes;
+        machine->mem_bytes = bytes < machine->mem_bytes ? bytes : machine->mem_bytes;
+    }
     if (run->config.host_bytes == 0) {
-        run->config.host_bytes = run->model.host.mem_bytes;
+        run->config.host_bytes = model->host.mem_bytes;
     }
     const struct spw_device_config config = device_config(run, 0);
     backend_of(run)->describe(&config, &run->caps);
+    run->caps.region_bytes = machine->mem_bytes;
     return SPW_OK;
 }
 
@@ -154,11 +166,6 @@ static enum spw_status open_homes(struct spw_run *run, struct spw_error *error)
 
 static enum spw_status open_run(struct spw_run *run, struct spw_error *error)
 {
-    const struct spw_device_config config = device_config(run, 0);
-    backend_of(run)->describe(&config, &run->caps);
-    if (run->config.plan_only) {
-        return SPW_OK;
-    }
     SPW_TRY(spw_gate_create(run->world, error, &run->gate));
     SPW_TRY(open_homes(run, error));
     if (run->simulator != NULL) {

@@ -182,7 +182,7 @@ static enum spw_status write_config(const struct spw_sweep *sweep, struct spw_ru
                                     const char *path, const char *directory,
                                     struct spw_error *error)
 {
-    char machine[160];
+    char machine[SPW_MACHINE_TEXT_MAX];
     spw_machine_print(spw_run_machine(run), machine);
     struct spw_text text;
     spw_text_init(&text, sweep->world);

@@ -104,7 +104,7 @@ void spw_summary_print(const struct spw_sweep *sweep, struct spw_run *run, bool 
                        struct spw_text *out)
 {
     struct spw_run_stats stats;
-    char machine[160];
+    char machine[SPW_MACHINE_TEXT_MAX];
     spw_run_stats(run, &stats);
     spw_machine_print(spw_run_machine(run), machine);
     spw_text_add(out, "{\n  \"schema\": 1,\n  \"name\": \"%s\",\n  \"trials\": [\n",

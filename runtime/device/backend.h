@@ -126,15 +126,12 @@ struct spw_device_config {
     struct spw_home *home; /* where `home` addresses belong; borrowed */
     /* Cores only: the region is the home arena itself. */
     bool is_cores;
-    /* sim only, borrowed: the clock that all devices of a run share. NULL for describe. */
-    struct spw_simulator *simulator;
-    const struct spw_machine_model *model;
+    struct spw_simulator *simulator; /* sim: what all devices of a run share; borrowed */
 };
 
 struct spw_gate;
 struct spw_device;
 struct spw_simulator;
-struct spw_machine_model;
 
 struct spw_backend {
     const char *name;

@@ -1,14 +1,16 @@
 /* sim.c — the simulated backend: devices whose commands take time and do nothing else.
  *
  * A device has the three queues of every device. The first command of a queue runs as soon as what
- * it waits for has ended; it takes the time that sim_cost.c says, and then its record can be
- * polled. Nothing is copied or computed, so losses and weights don't exist (caps.holds_data).
- * The host cores are a device with one queue, as with the host backend. It decides nothing.
- * Tested by tests/runtime/test_sim.c and test_sim_run.c. */
+ * it waits for has ended; it takes the time that sim_cost.c says, longer if its bytes share a link
+ * or the host's memory with others (sim_flow.c), and then its record can be polled. Nothing is
+ * copied or computed, so losses and weights don't exist (caps.holds_data). The host cores are a
+ * device with one queue, as with the host backend. It decides nothing. Tested by
+ * tests/runtime/test_sim.c and test_sim_run.c. */
 #include "runtime/device/sim.h"
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "partitioner/rates.h"
 
 #include <stdio.h>
 
@@ -19,7 +21,7 @@ _Static_assert((COMMANDS_MAX & (COMMANDS_MAX - 1)) == 0, "slots are masked");
 
 struct command {
     uint64_t enqueued_ns;
-    uint64_t takes_ns;
+    struct spw_sim_cost cost;
     uint32_t wait_count;
     struct spw_wait waits[SPW_WAITS_MAX];
 };
@@ -33,14 +35,19 @@ struct queue {
     struct spw_record *records;
     uint64_t submitted, finished, polled; /* last tickets */
     bool is_running;                      /* command `finished` + 1 is */
-    struct spw_sim_timer timer;           /* rings when it ends */
+    struct spw_sim_timer timer;           /* rings when its first part is over: */
+    bool flows_next;                      /* then bytes flow, or else it has ended */
+    struct spw_sim_flow flow;
 };
 
 struct device {
     struct spw_device device; /* first: a backend's caller sees only this */
     const struct spw_world *world;
     struct spw_simulator *simulator;
-    struct spw_machine_model model;
+    struct spw_sim_host *host;
+    const struct spw_host_model *host_model;
+    const struct spw_device_model *model; /* of the cores, NULL */
+    uint32_t part;
     bool is_cores;
     uint32_t queue_count; /* queues that are open: 3, host cores 1 */
     struct queue queues[SPW_QUEUE_COUNT];
@@ -79,6 +86,19 @@ static bool is_ready(const struct device *device, const struct command *command,
     return true;
 }
 
+/* What shares nothing takes a time that is known beforehand. */
+static void run_command(struct queue *queue, const struct spw_sim_cost *cost)
+{
+    struct spw_simulator *simulator = queue->device->simulator;
+    const bool shares = cost->bytes > 0 && queue->flow.resource_count > 0;
+    uint64_t ns = cost->ns;
+    if (cost->bytes > 0 && !shares) {
+        ns += spw_rates_ns(cost->bytes, cost->bytes_per_s);
+    }
+    queue->flows_next = shares;
+    spw_sim_arm(simulator, &queue->timer, spw_sim_now_ns(simulator) + ns);
+}
+
 static void start_next(struct queue *queue)
 {
     if (queue->is_running || queue->finished == queue->submitted) {
@@ -91,15 +111,13 @@ static void start_next(struct queue *queue)
     if (!is_ready(device, command, &ready_ns)) {
         return;
     }
-    const uint64_t now_ns = spw_sim_now_ns(device->simulator);
     queue->is_running = true;
     queue->records[slot_of(ticket)] = (struct spw_record){
         .ticket = ticket,
-        .start_ns = now_ns,
-        .end_ns = now_ns + command->takes_ns,
+        .start_ns = spw_sim_now_ns(device->simulator),
         .ready_ns = ready_ns,
     };
-    spw_sim_arm(device->simulator, &queue->timer, now_ns + command->takes_ns);
+    run_command(queue, &command->cost);
 }
 
 /* What a queue waited for may be what another has just finished. */
@@ -109,17 +127,37 @@ static void finish(void *self)
     struct device *device = queue->device;
     queue->is_running = false;
     queue->finished++;
+    queue->records[slot_of(queue->finished)].end_ns = spw_sim_now_ns(device->simulator);
     for (uint32_t i = 0; i < device->queue_count; i++) {
         start_next(&device->queues[i]);
     }
     spw_sim_knock(device->simulator);
 }
 
+static void ring(void *self)
+{
+    struct queue *queue = self;
+    if (!queue->flows_next) {
+        finish(queue);
+        return;
+    }
+    const struct spw_sim_cost *cost = &queue->commands[slot_of(queue->finished + 1)].cost;
+    queue->flow.most_bytes_per_s = cost->bytes_per_s;
+    spw_sim_flow_begin(queue->device->host, &queue->flow, cost->bytes);
+}
+
 /* ---- opening and closing ---- */
+
+static const struct spw_device_model *model_of(const struct spw_device_config *config)
+{
+    const struct spw_machine *machine = spw_simulator_machine(config->simulator);
+    const uint32_t part = spw_machine_part_of(machine, config->index);
+    return &spw_simulator_model(config->simulator)->devices[part];
+}
 
 static void sim_describe(const struct spw_device_config *config, struct spw_device_caps *out)
 {
-    const struct spw_device_model *model = &config->model->device;
+    SPW_ASSERT(config->simulator != NULL);
     *out = (struct spw_device_caps){
         .region_bytes = config->region_bytes,
         .threads = 1,
@@ -127,26 +165,71 @@ static void sim_describe(const struct spw_device_config *config, struct spw_devi
         .shared_clock = true,
     };
     if (!config->is_cores) {
-        out->link_bytes_per_s = model->link_bytes_per_s;
+        const struct spw_device_model *model = model_of(config);
+        out->link_bytes_per_s = model->link.bytes_per_s;
         out->flops_per_s = model->flops_per_s;
         out->memory_bytes_per_s = model->memory_bytes_per_s;
         out->launch_ns = model->launch_ns;
     }
 }
 
+/* Which sort of device this is, and on which host. Cores come after all devices, one per host. */
+static void set_place(struct device *sim, const struct spw_device_config *config)
+{
+    const struct spw_machine *machine = spw_simulator_machine(sim->simulator);
+    uint32_t host = 0;
+    if (sim->is_cores) {
+        host = config->index - machine->device_count;
+        (void)snprintf(sim->device.name, sizeof(sim->device.name), "cores");
+    } else {
+        host = spw_machine_host_of(machine, config->index);
+        sim->part = spw_machine_part_of(machine, config->index);
+        sim->model = model_of(config);
+        (void)snprintf(sim->device.name, sizeof(sim->device.name), "sim:%u",
+                       (unsigned)config->index);
+    }
+    sim->host = spw_sim_host(sim->simulator, host);
+    sim->host_model = &spw_simulator_model(sim->simulator)->host;
+}
+
 static enum spw_status open_queue(struct device *device, struct spw_error *error)
 {
     struct queue *queue = &device->queues[device->queue_count++];
     queue->device = device;
-    queue->timer = (struct spw_sim_timer){.ring = finish, .self = queue};
+    queue->timer = (struct spw_sim_timer){.ring = ring, .self = queue};
+    queue->flow = (struct spw_sim_flow){.ended = finish, .self = queue};
     SPW_TRY(spw_allocate(device->world, COMMANDS_MAX, sizeof(*queue->commands), "a simulated queue",
                          error, &queue->commands));
     SPW_TRY(spw_allocate(device->world, COMMANDS_MAX, sizeof(*queue->records), "a simulated queue",
                          error, &queue->records));
+    SPW_TRY(spw_sim_host_reserve(device->host, 1, error));
     return spw_sim_reserve(device->simulator, 1, error);
 }
 
-/* Queued commands run to their end, as with every backend, though nobody sees it. */
+/* What the queues' bytes go through besides the device's own link. */
+static enum spw_status share(struct device *device, uint32_t index, struct spw_error *error)
+{
+    if (device->is_cores) {
+        spw_sim_flow_init_cores(device->host, &device->queues[SPW_QUEUE_COMPUTE].flow);
+        return SPW_OK;
+    }
+    const struct spw_machine *machine = spw_simulator_machine(device->simulator);
+    const uint32_t hosts = machine->hosts > 1 ? machine->hosts : 1;
+    const uint32_t neighbour = index % (machine->device_count / hosts);
+    struct spw_sim_flow *in = &device->queues[SPW_QUEUE_IN].flow;
+    struct spw_sim_flow *out = &device->queues[SPW_QUEUE_OUT].flow;
+    spw_sim_flow_init_copy(device->host, neighbour, false, in);
+    spw_sim_flow_init_copy(device->host, neighbour, true, out);
+    if (device->model->link.half_duplex) {
+        uint32_t own = 0;
+        SPW_TRY(spw_sim_host_share(device->host, device->model->link.bytes_per_s, error, &own));
+        in->resources[in->resource_count++] = own;
+        out->resources[out->resource_count++] = own;
+    }
+    return SPW_OK;
+}
+
+/* What is queued is forgotten: nobody would see it end. */
 static void sim_close(struct spw_device *device)
 {
     if (device == NULL) {
@@ -155,39 +238,39 @@ static void sim_close(struct spw_device *device)
     struct device *sim = sim_of(device);
     for (uint32_t i = 0; i < sim->queue_count; i++) {
         spw_sim_disarm(sim->simulator, &sim->queues[i].timer);
+        spw_sim_flow_drop(sim->host, &sim->queues[i].flow);
         spw_release(sim->world, sim->queues[i].commands);
         spw_release(sim->world, sim->queues[i].records);
     }
     spw_release(sim->world, sim);
 }
 
+static enum spw_status open_queues(struct device *sim, uint32_t index, struct spw_error *error)
+{
+    const uint32_t wanted = sim->is_cores ? 1 : SPW_QUEUE_COUNT;
+    while (sim->queue_count < wanted) {
+        SPW_TRY(open_queue(sim, error));
+    }
+    return share(sim, index, error);
+}
+
 static enum spw_status sim_open(const struct spw_world *world,
                                 const struct spw_device_config *config, struct spw_gate *gate,
                                 struct spw_error *error, struct spw_device **out)
 {
-    SPW_ASSERT(config->simulator != NULL && config->model != NULL && gate != NULL);
-    SPW_TRY(spw_machine_model_check(config->model, error));
+    SPW_ASSERT(config->simulator != NULL && gate != NULL);
     struct device *sim;
     SPW_TRY(spw_allocate(world, 1, sizeof(*sim), "a simulated device", error, &sim));
     sim->world = world;
     sim->simulator = config->simulator;
-    sim->model = *config->model;
     sim->is_cores = config->is_cores;
     sim->device.backend = &spw_backend_sim;
     sim_describe(config, &sim->device.caps);
-    if (sim->is_cores) {
-        (void)snprintf(sim->device.name, sizeof(sim->device.name), "cores");
-    } else {
-        (void)snprintf(sim->device.name, sizeof(sim->device.name), "sim:%u",
-                       (unsigned)config->index);
-    }
-    const uint32_t wanted = sim->is_cores ? 1 : SPW_QUEUE_COUNT;
-    while (sim->queue_count < wanted) {
-        const enum spw_status status = open_queue(sim, error);
-        if (status != SPW_OK) {
-            sim_close(&sim->device);
-            return status;
-        }
+    set_place(sim, config);
+    const enum spw_status status = open_queues(sim, config->index, error);
+    if (status != SPW_OK) {
+        sim_close(&sim->device);
+        return status;
     }
     *out = &sim->device;
     return SPW_OK;
@@ -197,14 +280,15 @@ static enum spw_status sim_prepare(struct spw_device *device, const struct spw_p
                                    int64_t items, struct spw_error *error)
 {
     struct device *sim = sim_of(device);
-    return spw_sim_costs_prepare(spw_sim_costs(sim->simulator), &sim->model.device, program, items,
-                                 error);
+    SPW_ASSERT(!sim->is_cores);
+    return spw_sim_costs_prepare(spw_sim_costs(sim->simulator), sim->part, sim->model, program,
+                                 items, error);
 }
 
 /* ---- commands ---- */
 
 /* Enqueues a command behind those there are; it may start at once. */
-static enum spw_status enqueue(struct device *device, enum spw_queue name, uint64_t takes_ns,
+static enum spw_status enqueue(struct device *device, enum spw_queue name, struct spw_sim_cost cost,
                                const struct spw_wait *waits, uint32_t wait_count, uint64_t *ticket)
 {
     SPW_ASSERT(wait_count <= SPW_WAITS_MAX);
@@ -213,8 +297,7 @@ static enum spw_status enqueue(struct device *device, enum spw_queue name, uint6
         return SPW_ERR_BUSY;
     }
     struct command *command = &queue->commands[slot_of(queue->submitted + 1)];
-    *command =
-        (struct command){.enqueued_ns = spw_sim_now_ns(device->simulator), .takes_ns = takes_ns};
+    *command = (struct command){.enqueued_ns = spw_sim_now_ns(device->simulator), .cost = cost};
     for (uint32_t i = 0; i < wait_count; i++) {
         if (waits[i].ticket > 0) {
             SPW_ASSERT((uint32_t)waits[i].queue < device->queue_count);
@@ -241,8 +324,8 @@ static enum spw_status sim_copy(struct spw_device *device, enum spw_queue queue,
         SPW_ASSERT(copies[i].bytes <= device->caps.region_bytes);
         SPW_ASSERT(copies[i].region_offset <= device->caps.region_bytes - copies[i].bytes);
     }
-    const uint64_t takes_ns = spw_sim_copy_ns(&sim->model.device, copies, copy_count);
-    return enqueue(sim, queue, takes_ns, waits, wait_count, ticket);
+    const struct spw_sim_cost cost = spw_sim_cost_copy(sim->model, copies, copy_count);
+    return enqueue(sim, queue, cost, waits, wait_count, ticket);
 }
 
 static enum spw_status sim_submit(struct spw_device *device, const struct spw_work *work,
@@ -250,9 +333,11 @@ static enum spw_status sim_submit(struct spw_device *device, const struct spw_wo
                                   uint64_t *ticket)
 {
     struct device *sim = sim_of(device);
-    const uint64_t takes_ns =
-        spw_sim_work_ns(spw_sim_costs(sim->simulator), &sim->model, sim->is_cores, work);
-    return enqueue(sim, SPW_QUEUE_COMPUTE, takes_ns, waits, wait_count, ticket);
+    const struct spw_sim_cost cost =
+        sim->is_cores
+            ? spw_sim_cost_cores(sim->host_model, work)
+            : spw_sim_cost_device(spw_sim_costs(sim->simulator), sim->part, sim->model, work);
+    return enqueue(sim, SPW_QUEUE_COMPUTE, cost, waits, wait_count, ticket);
 }
 
 static bool sim_poll(struct spw_device *device, enum spw_queue name, struct spw_record *out)

@@ -20,7 +20,11 @@ struct spw_simulator {
     struct spw_heap timers; /* of struct spw_sim_timer, by time */
     struct spw_heap_node **storage;
     uint64_t capacity, reserved;
+    struct spw_machine machine;
+    struct spw_machine_model model;
     struct spw_sim_costs costs;
+    struct spw_sim_host **hosts;
+    uint32_t host_count;
 };
 
 static struct spw_simulator *simulator_of(void *self)
@@ -213,15 +217,9 @@ const struct spw_world *spw_simulator_world(const struct spw_simulator *simulato
 
 /* ---- life ---- */
 
-enum spw_status spw_simulator_create(const struct spw_world *world, struct spw_error *error,
-                                     struct spw_simulator **out)
+static struct spw_world make_world(struct spw_simulator *simulator)
 {
-    struct spw_simulator *simulator;
-    SPW_TRY(spw_allocate(world, 1, sizeof(*simulator), "the simulator", error, &simulator));
-    simulator->inner = world;
-    simulator->now_ns = EPOCH_NS;
-    simulator->costs.world = world;
-    simulator->world = (struct spw_world){
+    return (struct spw_world){
         .self = simulator,
         .now_ns = world_now_ns,
         .wall_ns = world_wall_ns,
@@ -240,6 +238,43 @@ enum spw_status spw_simulator_create(const struct spw_world *world, struct spw_e
         .remove = world_remove,
         .exists = world_exists,
     };
+}
+
+static enum spw_status open_hosts(struct spw_simulator *simulator, struct spw_error *error)
+{
+    const struct spw_machine *machine = &simulator->machine;
+    const uint32_t count = machine->hosts > 1 ? machine->hosts : 1;
+    SPW_TRY(spw_allocate(simulator->inner, count, sizeof(struct spw_sim_host *),
+                         "the simulated hosts", error, &simulator->hosts));
+    while (simulator->host_count < count) {
+        SPW_TRY(spw_sim_host_create(simulator, simulator->inner, &simulator->model.host,
+                                    machine->device_count / count, error,
+                                    &simulator->hosts[simulator->host_count]));
+        simulator->host_count++;
+    }
+    return SPW_OK;
+}
+
+enum spw_status spw_simulator_create(const struct spw_world *world,
+                                     const struct spw_machine *machine,
+                                     const struct spw_machine_model *model, struct spw_error *error,
+                                     struct spw_simulator **out)
+{
+    SPW_TRY(spw_machine_model_check(model, machine->part_count, error));
+    struct spw_simulator *simulator;
+    SPW_TRY(spw_allocate(world, 1, sizeof(*simulator), "the simulator", error, &simulator));
+    simulator->inner = world;
+    simulator->now_ns = EPOCH_NS;
+    simulator->costs.world = world;
+    simulator->machine = *machine;
+    simulator->model = *model;
+    spw_machine_model_override(&simulator->model, machine);
+    simulator->world = make_world(simulator);
+    const enum spw_status status = open_hosts(simulator, error);
+    if (status != SPW_OK) {
+        spw_simulator_destroy(simulator);
+        return status;
+    }
     *out = simulator;
     return SPW_OK;
 }
@@ -250,12 +285,34 @@ void spw_simulator_destroy(struct spw_simulator *simulator)
         return;
     }
     const struct spw_world *world = simulator->inner;
+    for (uint32_t i = 0; i < simulator->host_count; i++) {
+        spw_sim_host_destroy(simulator->hosts[i]);
+    }
+    spw_release(world, simulator->hosts);
     spw_sim_costs_deinit(&simulator->costs);
     spw_release(world, simulator->storage);
     spw_release(world, simulator);
 }
 
+/* ---- for the other files ---- */
+
 struct spw_sim_costs *spw_sim_costs(struct spw_simulator *simulator)
 {
     return &simulator->costs;
+}
+
+const struct spw_machine *spw_simulator_machine(const struct spw_simulator *simulator)
+{
+    return &simulator->machine;
+}
+
+const struct spw_machine_model *spw_simulator_model(const struct spw_simulator *simulator)
+{
+    return &simulator->model;
+}
+
+struct spw_sim_host *spw_sim_host(const struct spw_simulator *simulator, uint32_t index)
+{
+    SPW_ASSERT(index < simulator->host_count);
+    return simulator->hosts[index];
 }

@@ -2,8 +2,8 @@
  *
  * Programs: the roofline of each call (partitioner/rates.h), worked out once per program and number
  * of items, as a program has hundreds of calls. Works on the host cores, and updates on a device,
- * are bound by memory: bytes read and written over the rate of that memory. Copies: each range has
- * a latency, then its bytes at the link's rate. Tested by tests/runtime/test_sim_cost.c. */
+ * are bound by memory: bytes read and written at the rate of that memory. Copies: a latency for
+ * each range, then the bytes at the link's rate. Tested by tests/runtime/test_sim_cost.c. */
 #include "runtime/device/sim.h"
 
 #include "base/assert.h"
@@ -14,6 +14,7 @@
 struct spw_sim_cost_entry {
     const struct spw_program *program; /* NULL: free */
     int64_t items;
+    uint32_t part;
     uint64_t program_ns, epilogue_ns;
 };
 
@@ -24,14 +25,15 @@ void spw_sim_costs_deinit(struct spw_sim_costs *costs)
 }
 
 /* The entry of a key, or the free one where it belongs. The table is never full. */
-static struct spw_sim_cost_entry *find(const struct spw_sim_costs *costs,
+static struct spw_sim_cost_entry *find(const struct spw_sim_costs *costs, uint32_t part,
                                        const struct spw_program *program, int64_t items)
 {
-    const uint64_t key[] = {(uint64_t)(uintptr_t)program, (uint64_t)items};
+    const uint64_t key[] = {(uint64_t)(uintptr_t)program, (uint64_t)items, part};
     uint64_t at = spw_hash(key, sizeof(key), 0);
     for (;; at++) {
         struct spw_sim_cost_entry *entry = &costs->entries[at & (costs->capacity - 1)];
-        if (entry->program == NULL || (entry->program == program && entry->items == items)) {
+        if (entry->program == NULL ||
+            (entry->program == program && entry->items == items && entry->part == part)) {
             return entry;
         }
     }
@@ -50,7 +52,7 @@ static enum spw_status make_room(struct spw_sim_costs *costs, struct spw_error *
     for (uint64_t i = 0; i < costs->capacity; i++) {
         const struct spw_sim_cost_entry *entry = &costs->entries[i];
         if (entry->program != NULL) {
-            *find(&bigger, entry->program, entry->items) = *entry;
+            *find(&bigger, entry->part, entry->program, entry->items) = *entry;
         }
     }
     spw_sim_costs_deinit(costs);
@@ -65,13 +67,13 @@ static struct spw_rates rates_of(const struct spw_device_model *model)
                               .launch_ns = model->launch_ns};
 }
 
-enum spw_status spw_sim_costs_prepare(struct spw_sim_costs *costs,
+enum spw_status spw_sim_costs_prepare(struct spw_sim_costs *costs, uint32_t part,
                                       const struct spw_device_model *model,
                                       const struct spw_program *program, int64_t items,
                                       struct spw_error *error)
 {
     SPW_TRY(make_room(costs, error));
-    struct spw_sim_cost_entry *entry = find(costs, program, items);
+    struct spw_sim_cost_entry *entry = find(costs, part, program, items);
     if (entry->program != NULL) {
         return SPW_OK; /* prepared on another device */
     }
@@ -79,6 +81,7 @@ enum spw_status spw_sim_costs_prepare(struct spw_sim_costs *costs,
     *entry = (struct spw_sim_cost_entry){
         .program = program,
         .items = items,
+        .part = part,
         .program_ns = spw_rates_program_ns(&rates, program, items),
         .epilogue_ns = spw_rates_epilogue_ns(&rates, program, items),
     };
@@ -86,10 +89,11 @@ enum spw_status spw_sim_costs_prepare(struct spw_sim_costs *costs,
     return SPW_OK;
 }
 
-static uint64_t program_ns(const struct spw_sim_costs *costs, const struct spw_work *work)
+static uint64_t program_ns(const struct spw_sim_costs *costs, uint32_t part,
+                           const struct spw_work *work)
 {
     const struct spw_sim_cost_entry *entry =
-        costs->capacity == 0 ? NULL : find(costs, work->program.program, work->program.items);
+        costs->capacity == 0 ? NULL : find(costs, part, work->program.program, work->program.items);
     if (entry == NULL || entry->program == NULL) {
         return work->model_ns;
     }
@@ -128,24 +132,34 @@ static uint64_t memory_bytes(const struct spw_work *work)
     SPW_NEVER("a work of no kind");
 }
 
-uint64_t spw_sim_work_ns(const struct spw_sim_costs *costs, const struct spw_machine_model *model,
-                         bool is_cores, const struct spw_work *work)
+struct spw_sim_cost spw_sim_cost_device(const struct spw_sim_costs *costs, uint32_t part,
+                                        const struct spw_device_model *model,
+                                        const struct spw_work *work)
 {
     if (work->kind == SPW_WORK_PROGRAM) {
-        return program_ns(costs, work);
+        return (struct spw_sim_cost){.ns = program_ns(costs, part, work)};
     }
-    return is_cores ? model->host.cores_launch_ns +
-                          spw_rates_ns(memory_bytes(work), model->host.cores_bytes_per_s)
-                    : model->device.launch_ns +
-                          spw_rates_ns(memory_bytes(work), model->device.memory_bytes_per_s);
+    return (struct spw_sim_cost){.ns = model->launch_ns +
+                                       spw_rates_ns(memory_bytes(work), model->memory_bytes_per_s)};
 }
 
-uint64_t spw_sim_copy_ns(const struct spw_device_model *model, const struct spw_copy *copies,
-                         uint32_t count)
+struct spw_sim_cost spw_sim_cost_cores(const struct spw_host_model *model,
+                                       const struct spw_work *work)
 {
-    uint64_t bytes = 0;
+    return (struct spw_sim_cost){
+        .ns = model->cores_launch_ns,
+        .bytes = memory_bytes(work),
+        .bytes_per_s = model->cores_bytes_per_s,
+    };
+}
+
+struct spw_sim_cost spw_sim_cost_copy(const struct spw_device_model *model,
+                                      const struct spw_copy *copies, uint32_t count)
+{
+    struct spw_sim_cost cost = {.ns = count * model->link_latency_ns,
+                                .bytes_per_s = model->link.bytes_per_s};
     for (uint32_t i = 0; i < count; i++) {
-        bytes += copies[i].bytes;
+        cost.bytes += copies[i].bytes;
     }
-    return count * model->link_latency_ns + spw_rates_ns(bytes, model->link_bytes_per_s);
+    return cost;
 }

@@ -14,4 +14,5 @@ set(SPW_RUNTIME_DEVICE
     device/sim.c
     device/sim_clock.c
     device/sim_cost.c
+    device/sim_flow.c
     device/topology.c)

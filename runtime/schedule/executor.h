@@ -98,7 +98,6 @@ struct spw_run {
     const struct spw_world *world;       /* a simulation's own, */
     const struct spw_world *outer_world; /* and the one around it */
     struct spw_simulator *simulator;     /* NULL: devices are real */
-    struct spw_machine_model model;      /* of what is simulated */
     struct spw_run_config config;
     struct spw_topology topology;
     struct spw_device_caps caps; /* of every device: they are alike */

@@ -22,12 +22,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     const enum spw_status status = spw_machine_parse(text, "--machine", &error, &machine);
     if (status == SPW_OK) {
         struct spw_machine again;
-        char printed[160];
+        char printed[SPW_MACHINE_TEXT_MAX];
         spw_machine_print(&machine, printed);
         SPW_ASSERT(spw_machine_parse(printed, "--machine", &error, &again) == SPW_OK);
         SPW_ASSERT(again.device_count == machine.device_count);
         SPW_ASSERT(again.mem_bytes == machine.mem_bytes);
         SPW_ASSERT(again.link_bytes_per_s == machine.link_bytes_per_s);
+        SPW_ASSERT(again.hosts == machine.hosts && again.part_count == machine.part_count);
+        SPW_ASSERT(memcmp(again.parts, machine.parts, sizeof(machine.parts)) == 0);
         SPW_ASSERT(again.threads == machine.threads && again.pace_model == machine.pace_model);
     } else {
         SPW_ASSERT(status == SPW_ERR_USAGE && error.status == SPW_ERR_USAGE);

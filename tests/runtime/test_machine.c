@@ -64,8 +64,26 @@ static const struct bad bad[] = {
     {"cuda:0/2", "not served yet in this build", "use host"},
     {"cuda*8", "not served yet in this build", "use host"},
     {"cuda", "not served yet in this build", "use host"},
-    {"sim:h200*8", "'sim' devices are not served yet in this build", "use host"},
-    {"sim*2 hosts=2", "not served yet in this build", "use host"},
+    {"sim", "a simulated machine names its devices", "sim:h200*8"},
+    {"sim*2 hosts=2", "a simulated machine names its devices", "sim:NAME*N"},
+    {"sim:", "'' is no name of a device to simulate", "sim:h200*8"},
+    {"sim:*8", "'' is no name of a device", "sim:h200*8"},
+    {"sim:h200*8+", "'' is no name of a device", "sim:h200*8"},
+    {"sim:h,200", "'h,200' is no name of a device", "a machine file's, or its path"},
+    {"sim:h200*0", "'0' is no number of devices", "sim:h200*N with N from 1 to 1024"},
+    {"sim:h200*1025", "'1025' is no number of devices", "1 to 1024 in all"},
+    {"sim:h200*1000+a100*25", "'25' is no number of devices", "1 to 1024 in all"},
+    {"sim:h200*1024+a100", "'a100' is one too many", "1024 devices in all"},
+    {"sim:a+b+c+d+e", "'e' is one too many", "at most 4 sorts"},
+    {"sim:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "is no name",
+     "of at most 63 letters"},
+    {"sim:h200*8 hosts=3", "hosts=3 is no number of hosts", "8 devices can be dealt"},
+    {"sim:h200*8 hosts=0", "hosts=0 is no number of hosts", "8 devices can be dealt"},
+    {"sim:h200*8 hosts=16", "hosts=16 is no number of hosts", "8 devices can be dealt"},
+    {"sim:h200*8 threads=2", "'threads' belongs to host devices", "leave it out"},
+    {"sim:h200*8 pace=model", "'pace' belongs to host devices", "leave it out"},
+    {"sim:h200*8 size=4GiB", "unknown key 'size'", "known are mem, link and hosts"},
+    {"sim:h200*8 meme=4GiB", "unknown key 'meme'", "did you mean 'mem'"},
     {"host*2 hosts=2", "'hosts' belongs to simulated machines", "leave it out"},
     {"host:0", "have no names ('0')", "say how many"},
     {"mem=8MiB", "'mem=8MiB' is no device", "begin with the kind"},
@@ -113,8 +131,23 @@ static const struct bad bad[] = {
     {"host*2 mem=8MiB,link=1GB/s", "is no size", "mem=8MiB"},
     {"host*2 mem=8MiB; link=1GB/s", "is no size", "mem=8MiB"},
     {"host*2\nmem=8MiB", "is no number of devices", "N from 1 to 64"},
-    {"hostaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "is too long",
-     "separate words"},
+};
+
+struct sim {
+    const char *text;
+    const char *canonical;
+    uint32_t count, hosts, parts;
+};
+
+static const struct sim sims[] = {
+    {"sim:h200", "sim:h200*1", 1, 1, 1},
+    {"sim:h200*8", "sim:h200*8", 8, 1, 1},
+    {"sim:h200*8 mem=24GB link=25GB/s", "sim:h200*8 mem=24GB link=25GB/s", 8, 1, 1},
+    {"sim:h200*1024 hosts=128", "sim:h200*1024 hosts=128", 1024, 128, 1},
+    {"sim:h200*8 hosts=1", "sim:h200*8", 8, 1, 1},
+    {"sim:h200*6+a100*2  hosts=4", "sim:h200*6+a100*2 hosts=4", 8, 4, 2},
+    {"sim:a+b*2+a*3+c", "sim:a*1+b*2+a*3+c*1", 7, 1, 4},
+    {"sim:./my/own_one-2.yaml*2", "sim:./my/own_one-2.yaml*2", 2, 1, 1},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -140,7 +173,7 @@ Test(machine, prints_them_in_canonical_form)
     for (size_t i = 0; i < COUNT(good); i++) {
         struct spw_machine machine;
         struct spw_machine again;
-        char text[160];
+        char text[SPW_MACHINE_TEXT_MAX];
         cr_assert(spw_machine_parse(good[i].text, "--machine", NULL, &machine) == SPW_OK);
         spw_machine_print(&machine, text);
         cr_assert(strcmp(text, good[i].canonical) == 0, "'%s' is printed '%s'", good[i].text, text);
@@ -168,6 +201,70 @@ Test(machine, refuses_bad_strings)
     }
 }
 
+Test(machine, reads_and_prints_simulated_ones)
+{
+    for (size_t i = 0; i < COUNT(sims); i++) {
+        struct spw_machine machine, again;
+        struct spw_error error = {0};
+        char text[SPW_MACHINE_TEXT_MAX];
+        cr_assert(spw_machine_parse(sims[i].text, "--machine", &error, &machine) == SPW_OK, "%s",
+                  error.what);
+        cr_assert(machine.kind == SPW_MACHINE_SIM && machine.device_count == sims[i].count);
+        cr_assert(machine.hosts == sims[i].hosts && machine.part_count == sims[i].parts);
+        spw_machine_print(&machine, text);
+        cr_assert(strcmp(text, sims[i].canonical) == 0, "'%s' is printed '%s'", sims[i].text, text);
+        cr_assert(spw_machine_parse(text, "--machine", NULL, &again) == SPW_OK, "'%s'", text);
+        cr_assert(memcmp(&machine, &again, sizeof(machine)) == 0, "'%s'", text);
+    }
+}
+
+Test(machine, devices_belong_to_parts_and_hosts)
+{
+    struct spw_machine machine;
+    cr_assert(spw_machine_parse("sim:a*3+b*1+c*4 hosts=4", "", NULL, &machine) == SPW_OK);
+    const uint32_t parts[] = {0, 0, 0, 1, 2, 2, 2, 2};
+    const uint32_t hosts[] = {0, 0, 1, 1, 2, 2, 3, 3};
+    for (uint32_t i = 0; i < 8; i++) {
+        cr_assert(spw_machine_part_of(&machine, i) == parts[i], "%u", i);
+        cr_assert(spw_machine_host_of(&machine, i) == hosts[i], "%u", i);
+    }
+    /* One made by hand has one part and one host. */
+    const struct spw_machine plain = {.kind = SPW_MACHINE_SIM, .device_count = 5};
+    cr_assert(spw_machine_part_of(&plain, 4) == 0 && spw_machine_host_of(&plain, 4) == 0);
+}
+
+Test(machine, the_longest_machine_fits_its_buffer)
+{
+    struct spw_machine machine, again;
+    char text[SPW_MACHINE_TEXT_MAX], word[400] = "sim:";
+    for (int part = 0; part < SPW_MACHINE_PARTS_MAX; part++) {
+        for (int i = 0; i < SPW_MACHINE_NAME_MAX - 1; i++) {
+            (void)strcat(word, "n");
+        }
+        (void)strcat(word, part + 1 < SPW_MACHINE_PARTS_MAX ? "*256+" : "*256");
+    }
+    cr_assert(spw_machine_parse(word, "", NULL, &machine) == SPW_OK);
+    machine.mem_bytes = INT64_MAX / 1024;
+    machine.link_bytes_per_s = INT64_MAX;
+    machine.hosts = 1024;
+    spw_machine_print(&machine, text);
+    cr_assert(strlen(text) < SPW_MACHINE_TEXT_MAX - 1);
+    cr_assert(spw_machine_parse(text, "", NULL, &again) == SPW_OK);
+    cr_assert(memcmp(&machine, &again, sizeof(machine)) == 0);
+}
+
+Test(machine, words_have_an_end)
+{
+    struct spw_machine machine;
+    struct spw_error error = {0};
+    char text[500] = "host";
+    while (strlen(text) < 400) {
+        (void)strcat(text, "aaaaaaaaaa");
+    }
+    cr_assert(spw_machine_parse(text, "", &error, &machine) == SPW_ERR_USAGE);
+    cr_assert(strstr(error.what, "is too long; separate words") != NULL, "%s", error.what);
+}
+
 /* The whole text of a message, once. */
 Test(machine, says_it_in_one_sentence)
 {
@@ -192,11 +289,12 @@ Test(machine, reads_what_it_prints)
             .mem_bytes = 4096 + ((high << 32 | low) >> (8 + (draw >> 8) % 50)),
             .link_bytes_per_s = 1 + ((low << 32 | high) >> (2 + (draw >> 16) % 60)),
             .threads = 1 + (draw >> 24),
+            .hosts = 1,
             .pace_model = (low & 1) != 0,
         };
         struct spw_machine again;
         struct spw_error error = {0};
-        char text[160];
+        char text[SPW_MACHINE_TEXT_MAX];
         spw_machine_print(&machine, text);
         const enum spw_status status = spw_machine_parse(text, "--machine", &error, &again);
         if (machine.mem_bytes > (uint64_t)INT64_MAX / machine.device_count) {

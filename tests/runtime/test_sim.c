@@ -11,12 +11,13 @@
 
 /* A byte takes a microsecond on the link, and a copy nothing before that. */
 static const struct spw_machine_model model = {
-    .device = {.mem_bytes = 1 << 20,
-               .flops_per_s = 1000000000,
-               .memory_bytes_per_s = 1000000000,
-               .link_bytes_per_s = 1000000},
+    .devices = {{.mem_bytes = 1 << 20,
+                 .flops_per_s = 1000000000,
+                 .memory_bytes_per_s = 1000000000,
+                 .link = {.bytes_per_s = 1000000}}},
     .host = {.mem_bytes = 1 << 20, .cores_bytes_per_s = 1000000},
 };
+static const struct spw_machine machine = {.kind = SPW_MACHINE_SIM, .device_count = 4};
 static const struct spw_wait nothing[1];
 
 struct fixture {
@@ -30,15 +31,17 @@ struct fixture {
 static struct fixture open_with(const struct spw_machine_model *with, bool is_cores)
 {
     struct fixture f;
-    cr_assert(spw_simulator_create(spw_world_system(), NULL, &f.simulator) == SPW_OK);
+    cr_assert(spw_simulator_create(spw_world_system(), &machine, with, NULL, &f.simulator) ==
+              SPW_OK);
     f.world = spw_simulator_world(f.simulator);
     cr_assert(spw_gate_create(f.world, NULL, &f.gate) == SPW_OK);
     spw_simulator_drive(f.simulator, f.gate);
-    const struct spw_device_config config = {.index = 3,
-                                             .region_bytes = with->device.mem_bytes,
-                                             .is_cores = is_cores,
-                                             .simulator = f.simulator,
-                                             .model = with};
+    const struct spw_device_config config = {
+        .index = is_cores ? machine.device_count : 3,
+        .region_bytes = with->devices[0].mem_bytes,
+        .is_cores = is_cores,
+        .simulator = f.simulator,
+    };
     cr_assert(spw_backend_sim.open(f.world, &config, f.gate, NULL, &f.device) == SPW_OK);
     f.begin_ns = spw_now_ns(f.world);
     return f;
@@ -153,8 +156,7 @@ Test(sim, devices_share_nothing_but_the_clock)
 {
     struct fixture f = open_with(&model, false);
     struct fixture g = f;
-    const struct spw_device_config config = {
-        .region_bytes = 1 << 20, .simulator = f.simulator, .model = &model};
+    const struct spw_device_config config = {.region_bytes = 1 << 20, .simulator = f.simulator};
     cr_assert(spw_backend_sim.open(f.world, &config, f.gate, NULL, &g.device) == SPW_OK);
     const uint64_t a = copy(&f, SPW_QUEUE_IN, 7000, *nothing);
     const uint64_t b = copy(&g, SPW_QUEUE_IN, 7000, *nothing);
@@ -230,11 +232,10 @@ Test(sim, no_memory_is_a_status)
         struct spw_gate *gate;
         struct spw_device *device = NULL;
         spw_fault_world_init(&fault, spw_world_system());
-        cr_assert(spw_simulator_create(&fault.world, NULL, &simulator) == SPW_OK);
+        cr_assert(spw_simulator_create(&fault.world, &machine, &model, NULL, &simulator) == SPW_OK);
         const struct spw_world *world = spw_simulator_world(simulator);
         cr_assert(spw_gate_create(world, NULL, &gate) == SPW_OK);
-        const struct spw_device_config config = {
-            .region_bytes = 1 << 20, .simulator = simulator, .model = &model};
+        const struct spw_device_config config = {.region_bytes = 1 << 20, .simulator = simulator};
         spw_fault_world_arm(&fault, SPW_FAULT_ALLOCATION, (struct spw_fault_rule){.at = at});
         const enum spw_status status = spw_backend_sim.open(world, &config, gate, NULL, &device);
         const bool struck = spw_fault_world_struck(&fault);
@@ -252,13 +253,10 @@ Test(sim, no_memory_is_a_status)
 
 Test(sim, a_model_that_cannot_be_is_refused)
 {
-    struct fixture f = open_with(&model, false);
     struct spw_machine_model stopped = model;
-    stopped.device.link_bytes_per_s = 0;
-    const struct spw_device_config config = {
-        .region_bytes = 1 << 20, .simulator = f.simulator, .model = &stopped};
-    struct spw_device *device = NULL;
-    cr_assert(spw_backend_sim.open(f.world, &config, f.gate, NULL, &device) == SPW_ERR_ARGUMENT);
-    cr_assert(device == NULL);
-    close_fixture(&f);
+    struct spw_simulator *simulator = NULL;
+    stopped.devices[0].link.bytes_per_s = 0;
+    cr_assert(spw_simulator_create(spw_world_system(), &machine, &stopped, NULL, &simulator) ==
+              SPW_ERR_ARGUMENT);
+    cr_assert(simulator == NULL);
 }

@@ -29,10 +29,20 @@ static void ring(void *self)
     spw_sim_knock(bell->simulator);
 }
 
+static const struct spw_machine machine = {.kind = SPW_MACHINE_SIM, .device_count = 1};
+static const struct spw_machine_model model = {
+    .devices = {{.mem_bytes = 1 << 20,
+                 .flops_per_s = 1000000000,
+                 .memory_bytes_per_s = 1000000000,
+                 .link = {.bytes_per_s = 1000000}}},
+    .host = {.mem_bytes = 1 << 20, .cores_bytes_per_s = 1000000},
+};
+
 static struct spw_simulator *open_simulator(uint64_t timers)
 {
     struct spw_simulator *simulator;
-    cr_assert(spw_simulator_create(spw_world_system(), NULL, &simulator) == SPW_OK);
+    cr_assert(spw_simulator_create(spw_world_system(), &machine, &model, NULL, &simulator) ==
+              SPW_OK);
     cr_assert(spw_sim_reserve(simulator, timers, NULL) == SPW_OK);
     return simulator;
 }
@@ -150,7 +160,7 @@ Test(sim_clock, memory_and_files_are_those_of_the_world_around)
     struct spw_fault_world fault;
     spw_fault_world_init(&fault, spw_world_system());
     struct spw_simulator *simulator;
-    cr_assert(spw_simulator_create(&fault.world, NULL, &simulator) == SPW_OK);
+    cr_assert(spw_simulator_create(&fault.world, &machine, &model, NULL, &simulator) == SPW_OK);
     const struct spw_world *world = spw_simulator_world(simulator);
     const int64_t before = atomic_load(&fault.live_allocations);
     void *memory = NULL;
@@ -171,18 +181,24 @@ Test(sim_clock, memory_and_files_are_those_of_the_world_around)
 
 Test(sim_clock, no_memory_is_a_status)
 {
-    for (uint64_t at = 1; at <= 2; at++) {
+    for (uint64_t at = 1;; at++) {
         struct spw_fault_world fault;
         struct spw_error error = {0};
         struct spw_simulator *simulator = NULL;
         spw_fault_world_init(&fault, spw_world_system());
         spw_fault_world_arm(&fault, SPW_FAULT_ALLOCATION, (struct spw_fault_rule){.at = at});
-        enum spw_status status = spw_simulator_create(&fault.world, &error, &simulator);
+        enum spw_status status =
+            spw_simulator_create(&fault.world, &machine, &model, &error, &simulator);
         if (status == SPW_OK) {
-            status = spw_sim_reserve(simulator, 4, &error);
+            status = spw_sim_reserve(simulator, 40, &error);
         }
-        cr_assert(status == SPW_ERR_NO_MEMORY, "allocation %d", (int)at);
+        const bool struck = spw_fault_world_struck(&fault);
+        cr_assert(status == (struck ? SPW_ERR_NO_MEMORY : SPW_OK), "allocation %d", (int)at);
         spw_simulator_destroy(simulator);
         cr_assert(spw_fault_world_clean(&fault));
+        if (!struck) {
+            cr_assert(at > 4);
+            return;
+        }
     }
 }

@@ -15,12 +15,12 @@ enum { JOBS = 12, CASES = 5 };
 static const int case_numbers[CASES] = {0, 1, 2, 3, 5};
 
 static const struct spw_machine_model model = {
-    .device = {.mem_bytes = 300000,
-               .flops_per_s = 10000000000,
-               .memory_bytes_per_s = 2000000000,
-               .launch_ns = 500,
-               .link_bytes_per_s = 500000000,
-               .link_latency_ns = 300},
+    .devices = {{.mem_bytes = 300000,
+                 .flops_per_s = 10000000000,
+                 .memory_bytes_per_s = 2000000000,
+                 .launch_ns = 500,
+                 .link = {.bytes_per_s = 500000000},
+                 .link_latency_ns = 300}},
     .host = {.mem_bytes = 1 << 30, .cores_bytes_per_s = 3000000000, .cores_launch_ns = 200},
 };
 
@@ -130,7 +130,7 @@ static uint64_t simulate(struct bits_case cases[CASES], struct spw_run_config co
         bytes_in += stats.bytes_in;
         bytes_out += stats.bytes_out;
         compute_ns += stats.compute_ns;
-        cr_assert(stats.peak_bytes <= model.device.mem_bytes);
+        cr_assert(stats.peak_bytes <= model.devices[0].mem_bytes);
         cr_assert(stats.compute_ns + stats.waiting_copy_ns + stats.waiting_work_ns == stats.wall_ns,
                   "every nanosecond of %s is accounted for", stats.name);
     }
@@ -217,7 +217,7 @@ Test(sim_run, homes_take_no_memory)
     bits_case_init(&it, 0);
     struct spw_machine_model large = model;
     large.host.mem_bytes = UINT64_C(1) << 45;
-    large.device.mem_bytes = UINT64_C(1) << 40;
+    large.devices[0].mem_bytes = UINT64_C(1) << 40;
     struct watch watch = {0};
     struct spw_run_config config = config_of(2, SPW_POLICY_LRTF, &watch);
     config.model = &large;
@@ -255,12 +255,12 @@ Test(sim_run, data_and_weights_need_not_exist)
     cr_assert(spw_dataset_imagine(world, &info, &error, &set) == SPW_OK, "%s", error.what);
     cr_assert(spw_arch_gpt2(world, "xl", &gpt, 1024, 1, &error, &graph) == SPW_OK);
     struct spw_machine_model gpu = {
-        .device = {.mem_bytes = UINT64_C(12000000000),
-                   .flops_per_s = UINT64_C(50000000000000),
-                   .memory_bytes_per_s = UINT64_C(3000000000000),
-                   .launch_ns = 4000,
-                   .link_bytes_per_s = UINT64_C(50000000000),
-                   .link_latency_ns = 5000},
+        .devices = {{.mem_bytes = UINT64_C(12000000000),
+                     .flops_per_s = UINT64_C(50000000000000),
+                     .memory_bytes_per_s = UINT64_C(3000000000000),
+                     .launch_ns = 4000,
+                     .link = {.bytes_per_s = UINT64_C(50000000000)},
+                     .link_latency_ns = 5000}},
         .host = {.mem_bytes = UINT64_C(1000000000000), .cores_bytes_per_s = UINT64_C(200000000000)},
     };
     struct watch watch = {0};
@@ -288,7 +288,7 @@ Test(sim_run, data_and_weights_need_not_exist)
     spw_run_stats(run, &stats);
     /* Of each of two steps no part is faster than its arithmetic, and not all of it is idle. */
     const double least_s =
-        2 * (double)spw_job_plan(job)->totals.step_flops / (double)gpu.device.flops_per_s;
+        2 * (double)spw_job_plan(job)->totals.step_flops / (double)gpu.devices[0].flops_per_s;
     cr_assert((double)stats.wall_ns * 1e-9 > least_s);
     cr_assert((double)stats.wall_ns * 1e-9 < 3 * least_s, "%g %g", (double)stats.wall_ns * 1e-9,
               least_s);
@@ -343,7 +343,7 @@ Test(sim_run, plans_are_for_the_simulated_machine)
     cr_assert(spw_run_plan(run, &it.config, NULL, &plan) == SPW_OK);
     cr_assert(plan->options.device_bytes == 200000);
     cr_assert(plan->options.link_bytes_per_s == 77);
-    cr_assert(plan->options.flops_per_s == model.device.flops_per_s);
+    cr_assert(plan->options.flops_per_s == model.devices[0].flops_per_s);
     cr_assert(plan->options.launch_ns == 500);
     cr_assert(plan->totals.device_bytes_max <= 200000);
     spw_plan_destroy(plan);
