@@ -22,6 +22,7 @@ const char *spw_format_time(uint64_t ns, char out[32]);
 const char *spw_format_count(uint64_t count, char out[32]); /* 1.24 M */
 /* The shortest exact form in one unit that spw_parse_bytes() reads back: "8MiB", "8388609". */
 const char *spw_print_bytes(uint64_t bytes, char out[32]);
+const char *spw_print_rate(uint64_t bytes_per_s, char out[32]); /* likewise: "12GB/s" */
 
 /* The entry of `names` (NULL-terminated) nearest to `name` by edit distance, or NULL if none is
  * near (distance over a third of the longer length). */

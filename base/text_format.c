@@ -110,3 +110,13 @@ const char *spw_print_bytes(uint64_t bytes, char out[32])
     }
     return out;
 }
+
+const char *spw_print_rate(uint64_t bytes_per_s, char out[32])
+{
+    char bytes[OUT_BYTES];
+    (void)spw_print_bytes(bytes_per_s, bytes);
+    /* A bare number has no unit, and a rate needs one. */
+    const char last = bytes[strlen(bytes) - 1];
+    (void)snprintf(out, OUT_BYTES, "%.27s%s/s", bytes, last == 'B' ? "" : "B");
+    return out;
+}

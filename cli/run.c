@@ -80,6 +80,13 @@ static enum spw_status prepare(struct session *session, struct spw_error *error)
     SPW_TRY(spw_rundir_choose(cli->world, session->spec->name, cli->arguments.out, error,
                               &session->path));
     SPW_TRY(spw_sweep_open(cli->world, session->spec, error, &session->sweep));
+    if (session->sweep->machine.kind == SPW_MACHINE_SIM) {
+        return SPW_FAIL(
+            error, SPW_ERR_USAGE,
+            "machine '%.80s': simulated devices train nothing; use `spillway simulate`, "
+            "or give devices that are there, such as host*2",
+            session->spec->machine);
+    }
     SPW_TRY(cli_interrupt_begin(&session->interrupt, error));
     struct spw_run_config config = spw_sweep_config(session->sweep);
     config.events = (struct spw_run_events){

@@ -19,6 +19,8 @@ enum spw_key_type {
     SPW_KEY_NAME,   /* const char *: letters, digits, - and _ */
     SPW_KEY_PATH, /* const char *: relative to the spec's folder in the file, joined with it here */
     SPW_KEY_BYTES,  /* uint64_t: 8MiB */
+    SPW_KEY_RATE,   /* uint64_t, bytes per second: 12GB/s */
+    SPW_KEY_TIME,   /* uint64_t, nanoseconds: 5us */
     SPW_KEY_SIZES,  /* struct spw_sizes: a list of whole numbers in [min, max] */
     SPW_KEY_PAIR,   /* double[2], each in [min, max] */
     SPW_KEY_MAP,    /* a struct with its own table */
@@ -60,10 +62,11 @@ struct spw_key {
     const char *doc;                /* one sentence, without a full stop */
 };
 
-extern const struct spw_key spw_spec_keys[];   /* struct spw_spec */
-extern const struct spw_key spw_model_keys[];  /* struct spw_model_spec; an entry of models */
-extern const struct spw_key spw_train_keys[];  /* struct spw_train_spec */
-extern const struct spw_key spw_search_keys[]; /* struct spw_search_spec */
+extern const struct spw_key spw_spec_keys[];    /* struct spw_spec */
+extern const struct spw_key spw_model_keys[];   /* struct spw_model_spec; an entry of models */
+extern const struct spw_key spw_train_keys[];   /* struct spw_train_spec */
+extern const struct spw_key spw_search_keys[];  /* struct spw_search_spec */
+extern const struct spw_key spw_machine_keys[]; /* struct spw_machine_file; a file of its own */
 
 /* A kind of layer under models.layers. */
 struct spw_layer_kind {

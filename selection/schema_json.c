@@ -141,6 +141,10 @@ static void print_type(struct spw_text *out, const struct spw_key *table, const 
     case SPW_KEY_BYTES:
         spw_text_add(out, "\"type\": [\"string\", \"integer\"]");
         return;
+    case SPW_KEY_RATE:
+    case SPW_KEY_TIME:
+        spw_text_add(out, "\"type\": \"string\"");
+        return;
     case SPW_KEY_SIZES:
         print_items(out, key, "integer", 0, SPW_SIZES_MAX);
         return;

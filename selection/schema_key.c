@@ -93,6 +93,12 @@ const char *spw_key_type_text(const struct spw_key *key, char out[256])
     case SPW_KEY_BYTES:
         (void)snprintf(out, 256, "a size such as 4GiB");
         break;
+    case SPW_KEY_RATE:
+        (void)snprintf(out, 256, "a rate such as 12GB/s");
+        break;
+    case SPW_KEY_TIME:
+        (void)snprintf(out, 256, "a time such as 5us");
+        break;
     case SPW_KEY_SIZES:
         (void)snprintf(out, 256, "a list of whole numbers, each %.16g or more", key->min);
         break;
@@ -123,6 +129,8 @@ bool spw_key_unset(const struct spw_key *key, const void *base)
     switch (key->type) {
     case SPW_KEY_WHOLE:
     case SPW_KEY_BYTES:
+    case SPW_KEY_RATE:
+    case SPW_KEY_TIME:
         return *(const uint64_t *)(const void *)at == 0;
     case SPW_KEY_NUMBER:
         return isnan(*(const double *)(const void *)at);

@@ -84,6 +84,12 @@ void spw_key_print(struct spw_text *out, const struct spw_key *key, const void *
     case SPW_KEY_BYTES:
         spw_text_add(out, "%s", spw_print_bytes(*(const uint64_t *)at, bytes));
         return;
+    case SPW_KEY_RATE:
+        spw_text_add(out, "%s", spw_print_rate(*(const uint64_t *)at, bytes));
+        return;
+    case SPW_KEY_TIME:
+        spw_text_add(out, "%" PRIu64 "ns", *(const uint64_t *)at);
+        return;
     case SPW_KEY_SIZES:
         add_sizes(out, at);
         return;

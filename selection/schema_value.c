@@ -227,18 +227,20 @@ static enum spw_status set_text(const struct setting *setting)
                           joined ? "/" : "", text);
 }
 
-static enum spw_status set_bytes(const struct setting *setting)
+/* A number with a unit. */
+static enum spw_status set_quantity(const struct setting *setting,
+                                    bool (*parse)(const char *text, uint64_t *value))
 {
     const char *text = NULL;
-    uint64_t bytes;
+    uint64_t value;
     SPW_TRY(scalar_text(setting, &text));
-    if (!spw_parse_bytes(text, &bytes)) {
+    if (!parse(text, &value)) {
         return refuse_type(setting);
     }
-    if (!in_range(setting->key, (double)bytes)) {
+    if (!in_range(setting->key, (double)value)) {
         return refuse_range(setting);
     }
-    *(uint64_t *)setting->at = bytes;
+    *(uint64_t *)setting->at = value;
     return SPW_OK;
 }
 
@@ -313,7 +315,11 @@ enum spw_status spw_key_set(const struct spw_key_context *context, const struct 
     case SPW_KEY_PATH:
         return set_text(&setting);
     case SPW_KEY_BYTES:
-        return set_bytes(&setting);
+        return set_quantity(&setting, spw_parse_bytes);
+    case SPW_KEY_RATE:
+        return set_quantity(&setting, spw_parse_rate);
+    case SPW_KEY_TIME:
+        return set_quantity(&setting, spw_parse_time);
     case SPW_KEY_SIZES:
         return set_sizes(&setting);
     case SPW_KEY_PAIR:

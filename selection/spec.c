@@ -257,6 +257,7 @@ static enum spw_status read_spec(struct spw_spec *spec, const char *bytes, uint6
     struct spw_key_context context = {.arena = arena, .error = error};
     struct spw_yaml_source *source = NULL;
     SPW_TRY(folder_of(arena, spec->path, error, &context.folder));
+    spec->folder = context.folder;
     SPW_TRY(spw_arena_take(arena, 1, sizeof(*source), error, &source));
     source->path = spec->path;
     SPW_TRY(spw_yaml_parse(arena, source, bytes, count, error, &spec->root));

@@ -151,6 +151,7 @@ struct spw_spec {
     const char *name;
     uint64_t seed;
     const char *machine;
+    const char *folder; /* of the file; "" for the current one */
     struct spw_model_spec *models;
     uint32_t model_count;
     struct spw_data_spec data;

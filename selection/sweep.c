@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "selection/build.h"
 #include "selection/decisions.h"
+#include "selection/machine_file.h"
 #include "selection/schema.h"
 
 #include <stdio.h>
@@ -83,6 +84,12 @@ static enum spw_status open_sweep(struct spw_sweep *sweep, struct spw_error *err
     const struct spw_yaml_node *machine = spw_spec_find(sweep->spec, "machine");
     (void)spw_yaml_place(machine, place);
     SPW_TRY(spw_machine_parse(sweep->spec->machine, place, error, &sweep->machine));
+    if (sweep->machine.kind == SPW_MACHINE_SIM) {
+        /* Names of the command line are relative to where it was typed. */
+        SPW_TRY(spw_machine_file_find(sweep->world, &sweep->machine, place,
+                                      machine->source->path != NULL ? sweep->spec->folder : "",
+                                      error, &sweep->model));
+    }
     SPW_TRY(spw_trials_create(sweep->world, sweep->spec, error, &sweep->trials));
     SPW_TRY(open_data(sweep, error));
     SPW_TRY(build_jobs(sweep, error));
@@ -143,6 +150,7 @@ struct spw_run_config spw_sweep_config(const struct spw_sweep *sweep)
     const struct spw_spec *spec = sweep->spec;
     return (struct spw_run_config){
         .machine = sweep->machine,
+        .model = sweep->machine.kind == SPW_MACHINE_SIM ? &sweep->model : NULL,
         .policy = (enum spw_policy_name)spec->policy.name,
         .policy_seed = spec->policy.seed,
         .replay = sweep->replay,

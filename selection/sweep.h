@@ -13,6 +13,7 @@ struct spw_sweep {
     const struct spw_world *world;
     const struct spw_spec *spec; /* borrowed */
     struct spw_machine machine;
+    struct spw_machine_model model; /* of a simulated machine */
     struct spw_dataset *train;
     struct spw_dataset *valid; /* or NULL */
     struct spw_trials *trials;

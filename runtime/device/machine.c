@@ -346,16 +346,6 @@ enum spw_status spw_machine_parse(const char *text, const char *where, struct sp
 
 /* ---- printing ---- */
 
-/* spw_print_bytes() knows every unit but the bare byte, which a rate needs. */
-static const char *print_rate(uint64_t rate, char out[40])
-{
-    char bytes[32];
-    (void)spw_print_bytes(rate, bytes);
-    const char last = bytes[strlen(bytes) - 1];
-    (void)snprintf(out, 40, "%s%s/s", bytes, last == 'B' ? "" : "B");
-    return out;
-}
-
 /* Appends to what `out` holds; it always has room. */
 static void add(char out[SPW_MACHINE_TEXT_MAX], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -385,8 +375,8 @@ void spw_machine_print(const struct spw_machine *machine, char out[SPW_MACHINE_T
         add(out, " mem=%s", spw_print_bytes(machine->mem_bytes, bytes));
     }
     if (machine->link_bytes_per_s != 0) {
-        char rate[40];
-        add(out, " link=%s", print_rate(machine->link_bytes_per_s, rate));
+        char rate[32];
+        add(out, " link=%s", spw_print_rate(machine->link_bytes_per_s, rate));
     }
     if (machine->threads > 1) {
         add(out, " threads=%" PRIu32, machine->threads);
