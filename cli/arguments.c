@@ -23,6 +23,8 @@ static const struct flag flags[] = {
     /* replay needs a log too: policy={name: replay, decisions: ...} */
     {"--policy", CLI_FLAG_POLICY, .value = "NAME", .choices = spw_policy_names,
      .choice_count = SPW_POLICY_REPLAY},
+    {"--trace", CLI_FLAG_TRACE, .value = "FILE",
+     .text = "write the timeline, for ui.perfetto.dev; must not exist"},
     {"--min-memory", CLI_FLAG_MIN_MEMORY, .text = "print the least device memory that works"},
     {"--progress", CLI_FLAG_PROGRESS, .value = "HOW", .choices = progress_names,
      .choice_count = PROGRESS_NAMES},
@@ -81,6 +83,9 @@ static bool set_flag(const struct cli_command *command, const struct flag *flag,
         return true;
     case CLI_FLAG_MACHINE:
         out->machine = value;
+        return true;
+    case CLI_FLAG_TRACE:
+        out->trace = value;
         return true;
     case CLI_FLAG_POLICY:
         out->policy = value;

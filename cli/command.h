@@ -29,6 +29,7 @@ enum cli_flag {
     CLI_FLAG_PROGRESS = 16,
     CLI_FLAG_MIN_MEMORY = 32,
     CLI_FLAG_MARKDOWN = 64,
+    CLI_FLAG_TRACE = 128,
 };
 
 enum cli_progress_mode {
@@ -43,7 +44,7 @@ enum cli_progress_mode {
 struct cli_arguments {
     const char *words[64]; /* what is no flag, the command's name left out */
     uint32_t word_count;
-    const char *out, *machine, *policy;
+    const char *out, *machine, *policy, *trace;
     bool json, min_memory, markdown;
     enum cli_progress_mode progress;
 };
@@ -76,6 +77,7 @@ void cli_print_flags(uint32_t flags, FILE *out);
 int cli_check(const struct cli *cli);
 int cli_plan(const struct cli *cli);
 int cli_run(const struct cli *cli);
+int cli_simulate(const struct cli *cli);
 int cli_doctor(const struct cli *cli);
 int cli_schema(const struct cli *cli);
 int cli_help(const struct cli *cli);

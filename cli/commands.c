@@ -50,6 +50,28 @@ const struct cli_command cli_commands[] = {
         .run = cli_plan,
     },
     {
+        .name = "simulate",
+        .usage = "SPEC [key=value ...]",
+        .summary = "predict a run on a machine that need not be there",
+        .text =
+            "Examples\n"
+            "  spillway simulate sweep.yaml --machine \"sim:h200*8\"\n"
+            "  spillway simulate sweep.yaml --machine \"sim:a100*4 link=12GB/s\" --json\n"
+            "  spillway simulate sweep.yaml --machine \"sim:./mine.yaml*2\" --trace mine.pftrace\n"
+            "\n"
+            "Plans every trial and runs the sweep with the scheduler, policies and memory of a\n"
+            "real run, in virtual time: nothing is computed and no data is read twice. Prints when\n"
+            "each trial would start and finish, and for each device how long it computes (useful:\n"
+            "not what had been computed before), waits for copies, waits for updates (norm), has\n"
+            "no work, or is done before the others (tail); bytes copied, the most memory held,\n"
+            "energy and price if the machine file has them. The same input gives the same output,\n"
+            "byte for byte. docs/machines.md explains machines and what is left out.\n",
+        .flags = SPEC_FLAGS | CLI_FLAG_TRACE,
+        .words_min = 1,
+        .words_max = 64,
+        .run = cli_simulate,
+    },
+    {
         .name = "check",
         .usage = "SPEC [key=value ...]",
         .summary = "check a spec with all its files, without training",

@@ -4,26 +4,8 @@
 #include "partitioner/rates.h"
 #include "partitioner/same_work.h"
 
-/* What a device without figures is taken for: a core or two of a desktop. */
-#define DEFAULT_FLOPS_PER_S UINT64_C(50000000000)
+/* What a link without figures is taken for: a core of a desktop that copies. */
 #define DEFAULT_LINK_BYTES_PER_S UINT64_C(8000000000)
-/* FLOPs that a device does while its memory moves one byte: CPUs and GPUs are within a few times.
- */
-#define FLOPS_PER_BYTE 10
-
-static struct spw_rates rates_of(const struct spw_plan_options *options)
-{
-    const uint64_t flops_per_s = options->flops_per_s > 0 ? options->flops_per_s
-                                                          : DEFAULT_FLOPS_PER_S;
-    const uint64_t memory = options->memory_bytes_per_s;
-    return (struct spw_rates){
-        .flops_per_s = flops_per_s,
-        .memory_bytes_per_s = memory > 0                     ? memory
-                              : flops_per_s > FLOPS_PER_BYTE ? flops_per_s / FLOPS_PER_BYTE
-                                                             : 1,
-        .launch_ns = options->launch_ns,
-    };
-}
 
 uint64_t spw_estimate_link_ns(const struct spw_plan_options *options, uint64_t bytes)
 {
@@ -38,7 +20,7 @@ uint64_t spw_plan_link_ns(const struct spw_plan *plan, uint64_t bytes)
 
 uint64_t spw_estimate_memory_ns(const struct spw_plan_options *options, uint64_t bytes)
 {
-    return spw_rates_ns(bytes, rates_of(options).memory_bytes_per_s);
+    return spw_rates_ns(bytes, spw_rates_of(options).memory_bytes_per_s);
 }
 
 static uint64_t op_ns(const struct spw_flow *flow, const struct spw_op_desc *desc,
@@ -48,7 +30,7 @@ static uint64_t op_ns(const struct spw_flow *flow, const struct spw_op_desc *des
     if (options->measure != NULL && desc->op != SPW_OP_COPY) {
         return options->measure(options->measure_context, desc, flow->items, pass);
     }
-    const struct spw_rates rates = rates_of(options);
+    const struct spw_rates rates = spw_rates_of(options);
     return spw_rates_op_ns(&rates, desc, flow->items, pass);
 }
 

@@ -7,7 +7,7 @@
 #ifndef SPW_PARTITIONER_RATES_H
 #define SPW_PARTITIONER_RATES_H
 
-#include "partitioner/program.h"
+#include "partitioner/plan.h"
 
 struct spw_rates {
     uint64_t flops_per_s;        /* > 0; sustained by large matrix products */
@@ -15,10 +15,14 @@ struct spw_rates {
     uint64_t launch_ns;          /* of each call, before it does anything */
 };
 
+/* Those that a plan's options give, guesses where they give none. */
+struct spw_rates spw_rates_of(const struct spw_plan_options *options);
 /* Nanoseconds for `amount` at `per_s` (> 0), rounded to the nearest. */
 uint64_t spw_rates_ns(uint64_t amount, uint64_t per_s);
 uint64_t spw_rates_op_ns(const struct spw_rates *rates, const struct spw_op_desc *desc,
                          int64_t items, enum spw_pass pass);
+uint64_t spw_rates_instruction_ns(const struct spw_rates *rates,
+                                  const struct spw_instruction *instruction, int64_t items);
 /* All instructions, and the epilogue's, over `items` (> 0). */
 uint64_t spw_rates_program_ns(const struct spw_rates *rates, const struct spw_program *program,
                               int64_t items);

@@ -447,6 +447,11 @@ void spw_run_stats(const struct spw_run *run, struct spw_run_stats *out)
     };
 }
 
+uint64_t spw_run_now_ns(const struct spw_run *run)
+{
+    return spw_now_ns(run->world);
+}
+
 const struct spw_machine *spw_run_machine(const struct spw_run *run)
 {
     return &run->config.machine;

@@ -245,6 +245,8 @@ struct spw_run_stats {
     uint64_t wall_ns;
 };
 void spw_run_stats(const struct spw_run *run, struct spw_run_stats *out);
+/* The run's clock: that of its world, or the virtual one of a simulation. */
+uint64_t spw_run_now_ns(const struct spw_run *run);
 const struct spw_machine *spw_run_machine(const struct spw_run *run);
 
 #endif

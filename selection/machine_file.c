@@ -1,7 +1,9 @@
 /* machine_file.c — see machine_file.h. */
 #include "selection/machine_file.h"
 
+#include "base/assert.h"
 #include "base/status.h"
+#include "partitioner/rates.h"
 #include "selection/machine_texts.h"
 #include "selection/schema.h"
 
@@ -229,6 +231,33 @@ enum spw_status spw_machine_file_find(const struct spw_world *world,
                     : find_built_in(world, name, where, error, &model.devices[part], &host));
         model.host = part == 0 ? host : model.host;
     }
+    *out = model;
+    return SPW_OK;
+}
+
+enum spw_status spw_machine_file_of_paced(const struct spw_world *world,
+                                          struct spw_machine *machine, struct spw_error *error,
+                                          struct spw_machine_model *out)
+{
+    static const char name[] = "host";
+    struct spw_machine_model model = {0};
+    struct spw_device_model *device = &model.devices[0];
+    SPW_ASSERT(machine->kind == SPW_MACHINE_HOST && machine->pace_model);
+    SPW_TRY(find_built_in(world, name, name, error, device, &model.host));
+    const struct spw_plan_options paced = {.flops_per_s = SPW_MACHINE_PACE_FLOPS_PER_S};
+    const struct spw_rates rates = spw_rates_of(&paced);
+    device->mem_bytes = SPW_MACHINE_HOST_MEM_BYTES;
+    device->flops_per_s = rates.flops_per_s;
+    device->memory_bytes_per_s = rates.memory_bytes_per_s;
+    device->launch_ns = rates.launch_ns;
+    device->link = (struct spw_link_model){.bytes_per_s = SPW_MACHINE_PACE_LINK_BYTES_PER_S};
+    device->link_latency_ns = 0;
+    machine->kind = SPW_MACHINE_SIM;
+    machine->pace_model = false;
+    machine->threads = 1;
+    machine->part_count = 1;
+    machine->parts[0].count = machine->device_count;
+    memcpy(machine->parts[0].name, name, sizeof(name));
     *out = model;
     return SPW_OK;
 }

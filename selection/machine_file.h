@@ -36,6 +36,11 @@ enum spw_status spw_machine_file_find(const struct spw_world *world,
                                       const struct spw_machine *machine, const char *where,
                                       const char *folder, struct spw_error *error,
                                       struct spw_machine_model *out);
+/* Makes a paced host machine (pace=model) into a simulated one with the same modelled times. Its
+ * host cores, which are not paced, are taken for those of the machine file `host`. */
+enum spw_status spw_machine_file_of_paced(const struct spw_world *world,
+                                          struct spw_machine *machine, struct spw_error *error,
+                                          struct spw_machine_model *out);
 /* Names of the machines that are part of the program, ends in NULL. */
 const char *const *spw_machine_file_names(void);
 

@@ -179,7 +179,7 @@ enum spw_status spw_trace_create(const struct spw_world *world, const char *path
     *trace = (struct spw_trace){
         .world = world,
         .run = run,
-        .begun_ns = spw_now_ns(world),
+        .begun_ns = spw_run_now_ns(run),
         .proto.capacity = BUFFER_BYTES,
     };
     enum spw_status status;

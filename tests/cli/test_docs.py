@@ -28,7 +28,7 @@ def every_key_is_in_the_manual(folder):
 
 def every_help_is_in_the_manual(folder):
     text = manual(folder, "cli.md")
-    for name in ["run", "plan", "check", "doctor", "schema", "help", "version"]:
+    for name in ["run", "plan", "simulate", "check", "doctor", "schema", "help", "version"]:
         assert folder.run("help", name, code=0).stdout in text, name
     assert folder.run("help", code=0).stdout in text
 
