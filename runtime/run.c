@@ -83,8 +83,8 @@ static enum spw_status open_device(struct spw_run *run, uint32_t index, struct s
     config.cpus = choose_cpus(run, index, cpus) ? cpus : NULL;
     place->index = index;
     place->is_cores = is_cores;
-    place->chunk_bytes = chunk_bytes(config.link_bytes_per_s);
     SPW_TRY(backend_of(run)->open(run->world, &config, run->gate, error, &place->device));
+    place->chunk_bytes = chunk_bytes(place->device->caps.link_bytes_per_s);
     (void)snprintf(place->stats.name, sizeof place->stats.name, "%s", place->device->name);
     place->stats.region_bytes = is_cores ? 0 : config.region_bytes;
     for (int queue = 0; queue < SPW_QUEUE_COUNT; queue++) {
