@@ -27,8 +27,11 @@ struct setting {
     bool cancel; /* the first job, at its second step */
 };
 
-static const struct setting usual = {
-    .model = model, .devices = 2, .case_number = 0, .jobs = 4, .steps = 3, .last_steps = 3};
+static struct setting usual(void)
+{
+    return (struct setting){
+        .model = model, .devices = 2, .case_number = 0, .jobs = 4, .steps = 3, .last_steps = 3};
+}
 
 struct result {
     struct spw_utilization_times times[DEVICES_MAX + 1];
@@ -156,7 +159,7 @@ Test(utilization, times_add_up)
 {
     static const int32_t numbers[] = {0, 1, 2, 3, 5};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        struct setting setting = usual;
+        struct setting setting = usual();
         setting.case_number = numbers[i];
         setting.cancel = i % 2 == 1;
         (void)simulate(&setting);
@@ -165,7 +168,7 @@ Test(utilization, times_add_up)
 
 Test(utilization, a_slow_link_shows_as_waiting_for_copies)
 {
-    struct setting setting = usual;
+    struct setting setting = usual();
     const struct result fast = simulate(&setting);
     setting.model.devices[0].link.bytes_per_s /= 100;
     const struct result slow = simulate(&setting);
@@ -176,7 +179,7 @@ Test(utilization, a_slow_link_shows_as_waiting_for_copies)
 /* Host cores a thousand times slower: devices have nothing to do until they have updated. */
 Test(utilization, slow_updates_show_as_waiting_for_the_norm)
 {
-    struct setting setting = usual;
+    struct setting setting = usual();
     setting.model.host.cores_bytes_per_s /= 1000;
     const struct result slow = simulate(&setting);
     cr_assert(share(slow.times[0].waiting_norm_ns, &slow) > 0.5, "%g",
@@ -187,7 +190,7 @@ Test(utilization, slow_updates_show_as_waiting_for_the_norm)
 /* One job on three devices: two have no work, or nothing but a tail. */
 Test(utilization, too_few_jobs_show_as_no_work)
 {
-    struct setting setting = usual;
+    struct setting setting = usual();
     setting.devices = 3;
     setting.jobs = 1;
     const struct result result = simulate(&setting);
@@ -202,7 +205,7 @@ Test(utilization, too_few_jobs_show_as_no_work)
 
 Test(utilization, the_longest_job_makes_a_tail)
 {
-    struct setting setting = usual;
+    struct setting setting = usual();
     setting.jobs = 2;
     setting.last_steps = 30;
     const struct result result = simulate(&setting);
@@ -215,7 +218,7 @@ Test(utilization, the_longest_job_makes_a_tail)
 /* What is cut computes again what it did not keep; what is whole does not. */
 Test(utilization, recomputation_is_not_useful)
 {
-    struct setting setting = usual;
+    struct setting setting = usual();
     setting.model.devices[0].mem_bytes = 40000;
     const struct result cut = simulate(&setting);
     setting.model.devices[0].mem_bytes = UINT64_C(1) << 30;
