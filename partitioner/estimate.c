@@ -28,7 +28,10 @@ static uint64_t op_ns(const struct spw_flow *flow, const struct spw_op_desc *des
 {
     const struct spw_plan_options *options = flow->options;
     if (options->measure != NULL && desc->op != SPW_OP_COPY) {
-        return options->measure(options->measure_context, desc, flow->items, pass);
+        const uint64_t ns = options->measure(options->measure_context, desc, flow->items, pass);
+        if (ns > 0) {
+            return ns;
+        }
     }
     const struct spw_rates rates = spw_rates_of(options);
     return spw_rates_op_ns(&rates, desc, flow->items, pass);

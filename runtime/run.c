@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "runtime/device/sim.h"
 #include "runtime/device/topology.h"
+#include "runtime/schedule/pilot.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -179,6 +180,16 @@ static enum spw_status open_run(struct spw_run *run, struct spw_error *error)
     return open_device(run, run->device_count, error);
 }
 
+/* What the pilot may take for a moment: no op of a plan is larger than a device, and homes, whose
+ * memory is not taken before jobs are admitted, leave room. Plans for a larger machine must not
+ * take more than this one has. */
+static uint64_t pilot_bytes(const struct spw_run *run)
+{
+    const uint64_t here = run->topology.free_bytes / 5 * 4;
+    const uint64_t homes = run->config.host_bytes < here ? run->config.host_bytes : here;
+    return run->config.machine.mem_bytes < homes ? run->config.machine.mem_bytes : homes;
+}
+
 /* Modelled and simulated devices have modelled times. */
 static enum spw_status open_pilot(struct spw_run *run, struct spw_error *error)
 {
@@ -186,7 +197,7 @@ static enum spw_status open_pilot(struct spw_run *run, struct spw_error *error)
         return SPW_OK;
     }
     return spw_pilot_create(run->world, run->config.machine.threads, run->config.reference_kernels,
-                            error, &run->pilot);
+                            pilot_bytes(run), error, &run->pilot);
 }
 
 enum spw_status spw_run_create(const struct spw_world *world, const struct spw_run_config *config,

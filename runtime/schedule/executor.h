@@ -126,13 +126,6 @@ struct spw_run {
     uint64_t outside_ns; /* admissions and the callbacks of a step, which are not part of it */
 };
 
-/* pilot.c: measures op times on a lane of its own, as the planner asks for them. */
-enum spw_status spw_pilot_create(const struct spw_world *world, uint32_t threads, bool reference,
-                                 struct spw_error *error, struct spw_pilot **out);
-void spw_pilot_destroy(struct spw_pilot *pilot);
-uint64_t spw_pilot_measure(void *pilot, const struct spw_op_desc *desc, int64_t items,
-                           enum spw_pass pass);
-
 /* finish.c: takes finished commands of all places. True if there were any. */
 bool spw_executor_poll(struct spw_run *run);
 /* finish.c: takes a unit off its place, successful, failed or abandoned. */

@@ -1,14 +1,16 @@
-/* pilot.c — the pilot run: measures each distinct op once on a lane of its own, so that plans carry
- * this machine's times instead of estimates. Times steer schedules, never numbers. */
-#include "runtime/schedule/executor.h"
+/* pilot.c — see pilot.h. Tested by tests/runtime/test_pilot.c. */
+#include "runtime/schedule/pilot.h"
 
-#include "base/hash.h"
 #include "kernels/lane.h"
+#include "partitioner/flow.h"
+#include "partitioner/same_work.h"
 
 enum { MEASURED_MAX = 1024, TRIES = 3 };
 
 struct measured {
-    uint64_t key;
+    struct spw_op_desc desc;
+    int64_t items;
+    enum spw_pass pass;
     uint64_t ns;
 };
 
@@ -17,17 +19,20 @@ struct spw_pilot {
     struct spw_pool *pool;
     struct spw_lane *lane;
     uint32_t threads;
+    uint64_t bytes_max;
     struct measured measured[MEASURED_MAX];
     uint32_t count;
 };
 
 enum spw_status spw_pilot_create(const struct spw_world *world, uint32_t threads, bool reference,
-                                 struct spw_error *error, struct spw_pilot **out)
+                                 uint64_t bytes_max, struct spw_error *error,
+                                 struct spw_pilot **out)
 {
     struct spw_pilot *pilot = NULL;
     SPW_TRY(spw_allocate(world, 1, sizeof *pilot, "the pilot run", error, &pilot));
     pilot->world = world;
     pilot->threads = threads;
+    pilot->bytes_max = bytes_max;
     enum spw_status status = spw_pool_create(world, threads, NULL, error, &pilot->pool);
     if (status == SPW_OK) {
         status = spw_lane_create(world, pilot->pool, reference, error, &pilot->lane);
@@ -50,12 +55,6 @@ void spw_pilot_destroy(struct spw_pilot *pilot)
     spw_release(pilot->world, pilot);
 }
 
-static uint64_t key_of(const struct spw_op_desc *desc, int64_t items, enum spw_pass pass)
-{
-    const int64_t place[2] = {items, (int64_t)pass};
-    return spw_hash(desc, sizeof *desc, spw_hash(place, sizeof place, 1));
-}
-
 /* Bytes of every operand side by side; each begins at a multiple of 64. */
 struct operands {
     char *base;
@@ -69,10 +68,15 @@ static void *operand(struct operands *operands, uint64_t bytes)
     return out;
 }
 
+/* What the pass reads and writes in a program, and no more: what fits the device fits here. */
 static enum spw_status lay_out(const struct spw_pilot *pilot, const struct spw_op_desc *desc,
                                int64_t items, enum spw_pass pass, struct operands *operands,
                                struct spw_call *call)
 {
+    const bool forward = pass == SPW_FORWARD;
+    const uint32_t needs = forward ? SPW_NEEDS_X0 | SPW_NEEDS_X1 | SPW_NEEDS_Y | SPW_NEEDS_SAVED |
+                                         SPW_NEEDS_W
+                                   : spw_op_needs(desc);
     const uint64_t in = (uint64_t)(items * spw_shape_elements(&desc->in)) * sizeof(float);
     const uint64_t out = (uint64_t)(items * spw_shape_elements(&desc->out)) * sizeof(float);
     const uint64_t rows = (uint64_t)(items * spw_shape_rows(&desc->in));
@@ -81,20 +85,25 @@ static enum spw_status lay_out(const struct spw_pilot *pilot, const struct spw_o
     *call = (struct spw_call){
         .desc = desc, .items = items, .flags = SPW_CALL_TRAINING, .step = 1, .loss_scale = 1.0F};
     for (int i = 0; i < spw_op_inputs(desc->op); i++) {
-        call->x[i] = operand(operands, in);
-        call->dx[i] = operand(operands, in);
+        const bool read = (needs & (i == 0 ? SPW_NEEDS_X0 : SPW_NEEDS_X1)) != 0;
+        call->x[i] = read ? operand(operands, in) : NULL;
+        const bool gives = !forward && spw_flow_gives_gradient(desc->op);
+        call->dx[i] = gives ? operand(operands, in) : NULL;
     }
     for (int i = 0; i < spw_op_params(desc); i++) {
         const struct spw_shape shape = spw_op_param_shape(desc, i);
         const uint64_t bytes = (uint64_t)spw_shape_elements(&shape) * sizeof(float);
-        call->w[i] = operand(operands, bytes);
-        call->dw[i] = operand(operands, bytes);
+        call->w[i] = (needs & SPW_NEEDS_W) != 0 ? operand(operands, bytes) : NULL;
+        call->dw[i] = forward ? NULL : operand(operands, bytes);
     }
-    call->y = operand(operands, out);
-    call->dy = operand(operands, out);
-    call->saved = operand(operands, spw_op_saved_bytes(desc, items));
-    call->targets = operand(operands, rows * sizeof(int32_t));
-    call->loss = operand(operands, sizeof(struct spw_loss));
+    call->y = (needs & SPW_NEEDS_Y) != 0 ? operand(operands, out) : NULL;
+    call->dy = forward ? NULL : operand(operands, out);
+    call->saved =
+        (needs & SPW_NEEDS_SAVED) != 0 ? operand(operands, spw_op_saved_bytes(desc, items)) : NULL;
+    if (spw_op_is_loss(desc->op)) {
+        call->targets = operand(operands, rows * sizeof(int32_t));
+        call->loss = operand(operands, sizeof(struct spw_loss));
+    }
     call->workspace = operand(operands, workspace);
     return SPW_OK;
 }
@@ -122,6 +131,7 @@ static uint64_t measure(struct spw_pilot *pilot, const struct spw_op_desc *desc,
     struct operands operands = {0};
     struct spw_call call;
     if (lay_out(pilot, desc, items, pass, &operands, &call) != SPW_OK ||
+        operands.used > pilot->bytes_max ||
         spw_lane_prepare(pilot->lane, desc, items, pass, NULL) != SPW_OK) {
         return 0;
     }
@@ -142,15 +152,15 @@ uint64_t spw_pilot_measure(void *context, const struct spw_op_desc *desc, int64_
                            enum spw_pass pass)
 {
     struct spw_pilot *pilot = context;
-    const uint64_t key = key_of(desc, items, pass);
     for (uint32_t i = 0; i < pilot->count; i++) {
-        if (pilot->measured[i].key == key) {
-            return pilot->measured[i].ns;
+        const struct measured *known = &pilot->measured[i];
+        if (known->items == items && known->pass == pass && spw_same_work(&known->desc, desc)) {
+            return known->ns;
         }
     }
     const uint64_t ns = measure(pilot, desc, items, pass);
     if (pilot->count < MEASURED_MAX) {
-        pilot->measured[pilot->count++] = (struct measured){key, ns};
+        pilot->measured[pilot->count++] = (struct measured){*desc, items, pass, ns};
     }
     return ns;
 }

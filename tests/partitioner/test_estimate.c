@@ -69,6 +69,24 @@ Test(estimate, keys_of_random_streams_make_no_new_sort)
     spw_graph_destroy(graph);
 }
 
+/* What could not be measured is estimated, not taken for free. */
+Test(estimate, no_measurement_falls_back_to_costs)
+{
+    struct spw_graph *graph = graph_chain(3, 16);
+    struct spw_plan_options options = options_of(8, 4);
+    struct spw_plan *plan = plan_make(graph, &options);
+    const uint64_t estimated_ns = plan->shards[0].backward.program.time_ns;
+    spw_plan_destroy(plan);
+    struct pilot pilot = {.scale = 0};
+    options.measure = measure;
+    options.measure_context = &pilot;
+    plan = plan_make(graph, &options);
+    cr_assert(pilot.calls > 0 && estimated_ns > 0);
+    cr_assert(plan->shards[0].backward.program.time_ns == estimated_ns);
+    spw_plan_destroy(plan);
+    spw_graph_destroy(graph);
+}
+
 /* Without measurements the longer of arithmetic and memory counts. */
 Test(estimate, costs_give_times)
 {
