@@ -35,6 +35,18 @@ static uint64_t accumulators_of(const struct spw_plan_options *options, int32_t 
     return (uint64_t)uses * (uint64_t)options->grad_groups;
 }
 
+static enum spw_update_place reduce_place(const struct spw_plan_options *options, int32_t uses)
+{
+    return accumulators_of(options, uses) > SPW_REDUCE_DEVICE_MAX ? SPW_UPDATE_ON_CORES
+                                                                  : options->update_place;
+}
+
+enum spw_update_place spw_plan_reduce_place(const struct spw_plan *plan, int32_t weight_block)
+{
+    SPW_ASSERT(weight_block >= 0 && weight_block < plan->weight_block_count);
+    return reduce_place(&plan->options, plan->weight_blocks[weight_block].uses);
+}
+
 uint64_t spw_pieces_least(const struct spw_flow *flow)
 {
     const struct spw_plan_options *options = flow->options;
@@ -46,7 +58,9 @@ uint64_t spw_pieces_least(const struct spw_flow *flow)
         const uint64_t accumulators = accumulators_of(options, flow->graph->params[param].uses);
         const uint64_t chunk = least(rounded(flow->params[param].bytes), CHUNK_BYTES);
         const uint64_t bytes = accumulators * chunk + rounded(sizeof(double));
-        if (accumulators > 1 && bytes > most) {
+        const bool here = reduce_place(options, flow->graph->params[param].uses) ==
+                          SPW_UPDATE_ON_DEVICE;
+        if (accumulators > 1 && here && bytes > most) {
             most = bytes;
         }
     }
@@ -228,13 +242,15 @@ enum spw_status spw_pieces_make(struct spw_plan *plan, uint64_t limit_bytes,
     const uint64_t count = (uint64_t)plan->weight_block_count;
     SPW_TRY(spw_arena_take(&plan->arena, count, sizeof(*plan->reduces), error, &plan->reduces));
     SPW_TRY(spw_arena_take(&plan->arena, count, sizeof(*plan->updates), error, &plan->updates));
-    const bool on_device = plan->options.update_place == SPW_UPDATE_ON_DEVICE;
     for (int32_t i = 0; i < plan->weight_block_count; i++) {
         SPW_TRY(make_update(plan, i, limit_bytes, error));
-        SPW_TRY(make_reduce(plan, i, limit_bytes, error));
-        for (int k = 0; on_device && k < 2; k++) {
-            struct spw_unit_plan *unit = k == 0 ? &plan->updates[i] : &plan->reduces[i];
-            unit->device_bytes = unit->slots * unit->slot_bytes;
+        const bool here = spw_plan_reduce_place(plan, i) == SPW_UPDATE_ON_DEVICE;
+        SPW_TRY(make_reduce(plan, i, here ? limit_bytes : UINT64_MAX, error));
+        if (plan->options.update_place == SPW_UPDATE_ON_DEVICE) {
+            plan->updates[i].device_bytes = plan->updates[i].slots * plan->updates[i].slot_bytes;
+        }
+        if (spw_plan_reduce_place(plan, i) == SPW_UPDATE_ON_DEVICE) {
+            plan->reduces[i].device_bytes = plan->reduces[i].slots * plan->reduces[i].slot_bytes;
         }
     }
     return SPW_OK;

@@ -183,6 +183,12 @@ uint64_t spw_plan_pieces(const struct spw_plan *plan, enum spw_unit_kind kind,
 struct spw_piece spw_plan_piece(const struct spw_plan *plan, enum spw_unit_kind kind,
                                 int32_t weight_block, uint64_t index);
 
+/* Accumulators that a REDUCE on a device adds up at most: one copy command brings them all. */
+#define SPW_REDUCE_DEVICE_MAX 8
+/* Where the REDUCE of a weight block runs: where updates do, but one with more accumulators than
+ * that runs on the host cores, which copy nothing, and reserves no device memory. */
+enum spw_update_place spw_plan_reduce_place(const struct spw_plan *plan, int32_t weight_block);
+
 /* Home ranges for new versions: an UPDATE writes weights and moments beside the committed ones
  * and all switch together, after which the old ones are spare. One UPDATE of a job runs at a
  * time, so each distinct block size needs 1 + moments spare ranges. Fills `sizes` (room for

@@ -69,7 +69,7 @@ static void add_updates(const struct spw_plan *plan, struct spw_traffic *traffic
         traffic->in.moments += moments * block->bytes;
         traffic->out.weights += block->bytes;
         traffic->out.moments += moments * block->bytes;
-        if (block->reduced) {
+        if (block->reduced && spw_plan_reduce_place(plan, i) == SPW_UPDATE_ON_DEVICE) {
             traffic->in.grads += (uint64_t)block->uses * groups * block->bytes;
             traffic->out.grads += block->bytes + block->norm_partials * sizeof(double);
         }

@@ -3,16 +3,16 @@
 
 #include "base/assert.h"
 
-/* Updates run where the run's setting says; a REDUCE with more accumulators than one copy command
- * holds runs on the host cores, which need no copies. */
-static bool is_update_place(const struct spw_run *run, const struct spw_place *place,
-                            const struct spw_job *job)
+_Static_assert(SPW_REDUCE_DEVICE_MAX <= SPW_COPIES_MAX, "one command brings all accumulators");
+
+/* Does the job's next REDUCE or UPDATE run here? */
+static bool is_update_place(const struct spw_place *place, const struct spw_job *job)
 {
-    const int64_t accumulators =
-        job->plan->weight_blocks[job->block_issued].uses * job->config.grad_groups;
-    const bool on_cores = run->update_place == SPW_UPDATE_ON_CORES ||
-                          (job->phase == SPW_PHASE_REDUCE && accumulators > SPW_COPIES_MAX);
-    return place->is_cores == on_cores;
+    const enum spw_update_place where =
+        job->phase == SPW_PHASE_REDUCE
+            ? spw_plan_reduce_place(job->plan, (int32_t)job->block_issued)
+            : job->plan->options.update_place;
+    return place->is_cores == (where == SPW_UPDATE_ON_CORES);
 }
 
 static const struct spw_unit_plan *plan_of(const struct spw_job *job,
@@ -173,7 +173,7 @@ static void offer(struct spw_run *run, uint32_t *count, const struct spw_place *
     case SPW_PHASE_UPDATE:
         if (job->block_issued == job->block_completed &&
             job->block_issued < (uint32_t)job->plan->weight_block_count &&
-            is_update_place(run, place, job)) {
+            is_update_place(place, job)) {
             const bool update = job->phase == SPW_PHASE_UPDATE;
             const struct spw_unit_key key = {
                 .kind = update ? SPW_UNIT_UPDATE : SPW_UNIT_REDUCE,

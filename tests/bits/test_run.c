@@ -325,8 +325,47 @@ Test(run, the_least_memory_works_and_one_byte_less_does_not)
     }
 }
 
-/* Trains case `c` alone and compares the bytes copied with the plan's closed form: equal without
+/* Trains a case alone and compares the bytes copied with the plan's closed form: equal without
  * residency, never more with it. */
+static void compare_traffic(const struct bits_case *it, uint64_t mem_bytes, bool residency,
+                            bool on_device)
+{
+    struct oracle_result oracle = oracle_train(&it->config, 1, false);
+    struct watch watch = {.want = &oracle};
+    struct spw_run_config config = config_of(1, mem_bytes, &watch);
+    config.no_residency = !residency;
+    config.prefetch =
+        residency ? 1 : 0; /* a staged unit would take over what the one before it holds */
+    config.update_place = on_device ? SPW_UPDATE_ON_DEVICE : SPW_UPDATE_ON_CORES;
+    struct spw_run *run = open_run(&config);
+    struct spw_job *job = add(run, &it->config);
+    watch.job = job;
+    const struct spw_traffic want = spw_plan_traffic(spw_job_plan(job));
+    const uint64_t in[] = {want.in.weights, want.in.grads, want.in.moments, want.in.packs};
+    const uint64_t out[] = {want.out.weights, want.out.grads, want.out.moments, want.out.packs};
+    cr_assert(spw_run_execute(run, NULL) == SPW_OK);
+    cr_assert(status_of(job).state == SPW_JOB_DONE && watch.differences == 0);
+    struct spw_device_stats got;
+    spw_run_device_stats(run, 0, &got);
+    for (int kind = 0; kind < 4; kind++) {
+        const uint64_t got_in = got.bytes_in_kind[kind], got_out = got.bytes_out_kind[kind];
+        if (residency) {
+            cr_assert(got_in <= 4 * in[kind], "%s kind %d: %d > %d in", it->name, kind, (int)got_in,
+                      (int)(4 * in[kind]));
+            cr_assert(got_out <= 4 * out[kind], "%s kind %d out", it->name, kind);
+        } else {
+            cr_assert(got_in == 4 * in[kind], "%s kind %d: %d != %d in", it->name, kind,
+                      (int)got_in, (int)(4 * in[kind]));
+            cr_assert(got_out == 4 * out[kind], "%s kind %d: %d != %d out", it->name, kind,
+                      (int)got_out, (int)(4 * out[kind]));
+        }
+    }
+    cr_assert(got.bytes_in == got.bytes_in_kind[0] + got.bytes_in_kind[1] + got.bytes_in_kind[2] +
+                                  got.bytes_in_kind[3]);
+    spw_run_destroy(run);
+    oracle_free(&oracle);
+}
+
 static void check_traffic(int c, bool residency, bool on_device)
 {
     struct bits_case it;
@@ -337,37 +376,7 @@ static void check_traffic(int c, bool residency, bool on_device)
     it.config.max_steps = 4;
     it.config.epochs = 0;
     it.config.grad_groups = it.config.grad_groups < 2 ? 1 : 2;
-    struct watch watch = {0};
-    struct spw_run_config config = config_of(1, least_memory(&it.config) * 5 / 4, &watch);
-    config.no_residency = !residency;
-    config.prefetch =
-        residency ? 1 : 0; /* a staged unit would take over what the one before it holds */
-    config.update_place = on_device ? SPW_UPDATE_ON_DEVICE : SPW_UPDATE_ON_CORES;
-    struct spw_run *run = open_run(&config);
-    struct spw_job *job = add(run, &it.config);
-    const struct spw_traffic want = spw_plan_traffic(spw_job_plan(job));
-    const uint64_t in[] = {want.in.weights, want.in.grads, want.in.moments, want.in.packs};
-    const uint64_t out[] = {want.out.weights, want.out.grads, want.out.moments, want.out.packs};
-    cr_assert(spw_run_execute(run, NULL) == SPW_OK);
-    cr_assert(status_of(job).state == SPW_JOB_DONE);
-    struct spw_device_stats got;
-    spw_run_device_stats(run, 0, &got);
-    for (int kind = 0; kind < 4; kind++) {
-        const uint64_t got_in = got.bytes_in_kind[kind], got_out = got.bytes_out_kind[kind];
-        if (residency) {
-            cr_assert(got_in <= 4 * in[kind], "%s kind %d: %d > %d in", it.name, kind, (int)got_in,
-                      (int)(4 * in[kind]));
-            cr_assert(got_out <= 4 * out[kind], "%s kind %d out", it.name, kind);
-        } else {
-            cr_assert(got_in == 4 * in[kind], "%s kind %d: %d != %d in", it.name, kind, (int)got_in,
-                      (int)(4 * in[kind]));
-            cr_assert(got_out == 4 * out[kind], "%s kind %d: %d != %d out", it.name, kind,
-                      (int)got_out, (int)(4 * out[kind]));
-        }
-    }
-    cr_assert(got.bytes_in == got.bytes_in_kind[0] + got.bytes_in_kind[1] + got.bytes_in_kind[2] +
-                                  got.bytes_in_kind[3]);
-    spw_run_destroy(run);
+    compare_traffic(&it, least_memory(&it.config) * 5 / 4, residency, on_device);
     bits_case_deinit(&it);
 }
 
@@ -385,4 +394,21 @@ Test(run, residency_only_subtracts)
         check_traffic(c, true, false);
         check_traffic(c, true, true);
     }
+}
+
+/* Five groups of a tied weight with two uses make ten accumulators, more than one copy brings: the
+ * cores add them up, and the plan counts no bytes for it. Other weights' five come to the device.
+ */
+Test(run, many_accumulators_are_added_on_the_cores_as_planned)
+{
+    struct bits_case it;
+    bits_case_init(&it, 5);
+    it.config.valid = NULL;
+    it.config.batch = 10;
+    it.config.micro_batch = 2;
+    it.config.grad_groups = 5;
+    it.config.max_steps = 4;
+    compare_traffic(&it, UINT64_C(4) << 20, false, true);
+    compare_traffic(&it, UINT64_C(4) << 20, true, true);
+    bits_case_deinit(&it);
 }

@@ -114,6 +114,38 @@ Test(pieces, long_blocks_have_a_few_pieces_in_two_slots)
     spw_graph_destroy(graph);
 }
 
+/* A REDUCE whose accumulators one copy command can't bring runs on the host cores: it takes no
+ * device memory, needs none, and copies nothing. */
+Test(pieces, many_accumulators_stay_on_the_host)
+{
+    struct spw_graph *graph = graph_chain(2, 64);
+    for (int64_t groups = 7; groups <= 10; groups++) {
+        const bool here = groups <= SPW_REDUCE_DEVICE_MAX;
+        struct spw_plan_options options = options_of(20, 2);
+        options.grad_groups = groups;
+        struct spw_plan *plan = plan_make(graph, &options);
+        struct spw_flow *flow;
+        struct spw_error error = {0};
+        check_ok(spw_flow_create(&plan->arena, graph, &options, &error, &flow), &error);
+        const uint64_t chunk = 64 * 64 * sizeof(float);
+        cr_assert(spw_pieces_least(flow) == (here ? (uint64_t)groups * chunk + 64 : 4 * 64));
+        uint64_t bytes = 0;
+        for (int32_t b = 0; b < plan->weight_block_count; b++) {
+            cr_assert(plan->weight_blocks[b].reduced);
+            cr_assert((plan->reduces[b].device_bytes > 0) == here, "%d groups", (int)groups);
+            cr_assert(plan->updates[b].device_bytes > 0);
+            cr_assert(spw_plan_reduce_place(plan, b) ==
+                      (here ? SPW_UPDATE_ON_DEVICE : SPW_UPDATE_ON_CORES));
+            cr_assert(spw_plan_pieces(plan, SPW_UNIT_REDUCE, b) > 0);
+            bytes += plan->weight_blocks[b].bytes;
+        }
+        const struct spw_traffic traffic = spw_plan_traffic(plan);
+        cr_assert(traffic.in.grads == (here ? (uint64_t)groups + 1 : 1) * bytes);
+        spw_plan_destroy(plan);
+    }
+    spw_graph_destroy(graph);
+}
+
 Test(pieces, on_host_cores_they_take_no_device_memory)
 {
     struct spw_graph *graph = graph_make(spw_world_system(), GRAPH_GPT);
