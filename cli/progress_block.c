@@ -26,23 +26,6 @@ void cli_progress_clear_block(struct cli_progress *progress)
     }
 }
 
-static const char *unit_name(enum spw_unit_kind kind)
-{
-    switch (kind) {
-    case SPW_UNIT_FORWARD:
-        return "forward";
-    case SPW_UNIT_BACKWARD:
-        return "backward";
-    case SPW_UNIT_EVAL:
-        return "eval";
-    case SPW_UNIT_REDUCE:
-        return "reduce";
-    case SPW_UNIT_UPDATE:
-        return "update";
-    }
-    return "";
-}
-
 static void device_line(const struct cli_progress *progress, uint32_t index, char *out)
 {
     struct spw_device_stats stats;
@@ -50,7 +33,7 @@ static void device_line(const struct cli_progress *progress, uint32_t index, cha
     char in[32], sent[32], unit[96] = "-", bar[BAR_CELLS + 1];
     spw_run_device_stats(progress->run, index, &stats);
     if (stats.job >= 0) {
-        (void)snprintf(unit, sizeof(unit), "%s %.40s/%d", unit_name(stats.kind),
+        (void)snprintf(unit, sizeof(unit), "%s %.40s/%d", spw_unit_names[stats.kind],
                        progress->sweep->jobs[stats.job].id, stats.shard);
     }
     const int full = (int)(view->busy * BAR_CELLS + 0.5);

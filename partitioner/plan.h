@@ -94,6 +94,8 @@ enum spw_unit_kind {
     SPW_UNIT_REDUCE,   /* `shard` is a weight block here */
     SPW_UNIT_UPDATE,   /* likewise */
 };
+/* "forward", ...: what each is called in logs, traces and displays; ends in NULL. */
+extern const char *const spw_unit_names[];
 
 /* Device memory of one unit. Everything is reserved at once. */
 struct spw_unit_plan {

@@ -10,6 +10,11 @@
 
 #include <inttypes.h>
 
+const char *const spw_unit_names[] = {
+    [SPW_UNIT_FORWARD] = "forward", [SPW_UNIT_BACKWARD] = "backward", [SPW_UNIT_EVAL] = "eval",
+    [SPW_UNIT_REDUCE] = "reduce",   [SPW_UNIT_UPDATE] = "update",     NULL,
+};
+
 /* ---- the graph's hash ---- */
 
 static uint64_t hash_numbers(const int64_t *numbers, uint64_t count, uint64_t seed)

@@ -13,12 +13,6 @@
 #define FIELDS 9
 #define HEAD "# spillway decisions 1"
 
-static const char *const kind_names[] = {
-    [SPW_UNIT_FORWARD] = "forward", [SPW_UNIT_BACKWARD] = "backward", [SPW_UNIT_EVAL] = "eval",
-    [SPW_UNIT_REDUCE] = "reduce",   [SPW_UNIT_UPDATE] = "update",
-};
-#define KINDS ((uint32_t)(sizeof(kind_names) / sizeof(kind_names[0])))
-
 void spw_decisions_begin(struct spw_lines *lines)
 {
     spw_lines_add(lines, HEAD ": sequence device trial group kind shard step first_micro_batch "
@@ -33,9 +27,9 @@ void spw_decisions_add(struct spw_lines *lines, const struct spw_decision *decis
         (void)snprintf(device, sizeof(device), "%u", decision->device);
     }
     spw_lines_add(lines, "%" PRIu64 " %s %s %u %s %d %" PRIu64 " %" PRId64 " %" PRId64 "\n",
-                  decision->sequence, device, trial, decision->group, kind_names[decision->kind],
-                  decision->shard, decision->step, decision->first_micro_batch,
-                  decision->micro_batches);
+                  decision->sequence, device, trial, decision->group,
+                  spw_unit_names[decision->kind], decision->shard, decision->step,
+                  decision->first_micro_batch, decision->micro_batches);
 }
 
 /* ---- reading ---- */
@@ -80,8 +74,8 @@ static enum spw_status read_trial(struct log *log, const char *field, uint32_t *
 
 static enum spw_status read_kind(const struct log *log, const char *field, enum spw_unit_kind *out)
 {
-    for (uint32_t i = 0; i < KINDS; i++) {
-        if (strcmp(kind_names[i], field) == 0) {
+    for (uint32_t i = 0; spw_unit_names[i] != NULL; i++) {
+        if (strcmp(spw_unit_names[i], field) == 0) {
             *out = (enum spw_unit_kind)i;
             return SPW_OK;
         }

@@ -52,11 +52,6 @@ struct spw_trace {
     uint64_t bytes[SPW_DEVICES_MAX + 1][SPW_QUEUE_COUNT];
 };
 
-static const char *const KIND_NAMES[] = {
-    [SPW_UNIT_FORWARD] = "forward", [SPW_UNIT_BACKWARD] = "backward", [SPW_UNIT_EVAL] = "eval",
-    [SPW_UNIT_REDUCE] = "reduce",   [SPW_UNIT_UPDATE] = "update",
-};
-
 static uint64_t device_track(uint32_t device)
 {
     return (uint64_t)(device + 1) * TRACKS_OF_DEVICE;
@@ -273,7 +268,7 @@ void spw_trace_span(struct spw_trace *trace, const struct spw_span *span)
     if (span->job >= trace->described_jobs) {
         describe_jobs(trace);
     }
-    const char *kind = KIND_NAMES[span->kind];
+    const char *kind = spw_unit_names[span->kind];
     char id[ID_MAX + 1], name[NAME_MAX];
     (void)snprintf(name, sizeof name, "%s %s %d", short_id(spw_run_job(trace->run, span->job), id),
                    kind, span->shard);
