@@ -204,8 +204,6 @@ uint32_t spw_job_index(const struct spw_job *job);
 const struct spw_job_config *spw_job_config(const struct spw_job *job);
 const struct spw_plan *spw_job_plan(const struct spw_job *job);
 void spw_job_status(const struct spw_job *job, struct spw_job_status *out);
-/* Remaining compute time of a job, estimate in nanoseconds. */
-uint64_t spw_job_remaining_ns(const struct spw_job *job);
 
 /* What spw_job_read() reads of a parameter. */
 enum spw_job_array { SPW_JOB_WEIGHTS, SPW_JOB_MOMENT0, SPW_JOB_MOMENT1 };

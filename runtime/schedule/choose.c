@@ -104,11 +104,6 @@ static uint64_t remaining_ns(const struct spw_job *job)
     return ns;
 }
 
-uint64_t spw_job_remaining_ns(const struct spw_job *job)
-{
-    return job->state == SPW_JOB_RUNNING || job->state == SPW_JOB_WAITING ? remaining_ns(job) : 0;
-}
-
 /* What the unit copies in and computes, by estimate. */
 static void estimate(const struct spw_job *job, const struct spw_unit_key *key,
                      struct spw_candidate *candidate)

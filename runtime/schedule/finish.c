@@ -15,7 +15,7 @@ void spw_executor_note(struct spw_place *place, enum spw_queue queue, uint64_t t
 
 struct spw_block *spw_executor_total(const struct spw_job *job, int32_t weight_block)
 {
-    /* Folding begins with the last use in graph order and the first group (CONTRACT section 4). */
+    /* Folding begins with the last use in graph order and the first group (docs/numerics.md). */
     return spw_job_grads(job, weight_block, job->plan->weight_blocks[weight_block].uses - 1, 0);
 }
 

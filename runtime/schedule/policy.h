@@ -27,7 +27,6 @@ struct spw_candidate {
 };
 
 struct spw_view {
-    uint32_t device;
     const struct spw_candidate *candidates; /* by job, then group */
     uint32_t count;
     uint64_t copy_ns, compute_ns; /* of the units that the device was promised lately */
