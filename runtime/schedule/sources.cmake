@@ -1,6 +1,7 @@
-# Policies and the executor; run.c, the box's interface, sits above the folders.
+# Policies and the executor; run.c and run_look.c, the box's interface, sit above the folders.
 set(SPW_RUNTIME_SCHEDULE
     run.c
+    run_look.c
     schedule/admit.c
     schedule/advance.c
     schedule/choose.c
