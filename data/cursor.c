@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/hash.h"
 #include "base/philox.h"
 #include "base/status.h"
 #include "data/dataset.h"
@@ -78,6 +79,25 @@ void spw_cursor_destroy(struct spw_cursor *cursor)
         }
         spw_release(cursor->world, cursor);
     }
+}
+
+uint64_t spw_cursor_key(const struct spw_cursor *cursor)
+{
+    const uint64_t words[] = {
+        cursor->items,          cursor->item_elements,  cursor->targets_per_item,
+        cursor->config.seed,    cursor->config.shuffle, cursor->batch,
+        cursor->config.by_epoch};
+    return spw_hash(words, sizeof(words), 0);
+}
+
+uint64_t spw_cursor_x_bytes(const struct spw_cursor *cursor)
+{
+    return cursor->item_elements * sizeof(float); /* int32 is equally long */
+}
+
+uint64_t spw_cursor_targets_bytes(const struct spw_cursor *cursor)
+{
+    return cursor->targets_per_item * sizeof(int32_t);
 }
 
 uint64_t spw_cursor_steps_per_epoch(const struct spw_cursor *cursor)

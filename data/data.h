@@ -53,6 +53,11 @@ enum spw_status spw_cursor_create(const struct spw_world *world, const struct sp
                                   const struct spw_cursor_config *config, struct spw_error *error,
                                   struct spw_cursor **out);
 void spw_cursor_destroy(struct spw_cursor *cursor);
+/* What tells one cursor's data from another's: its set's shape, seed, order and batch. */
+uint64_t spw_cursor_key(const struct spw_cursor *cursor);
+/* Bytes of one item, and of its targets, as gathered. */
+uint64_t spw_cursor_x_bytes(const struct spw_cursor *cursor);
+uint64_t spw_cursor_targets_bytes(const struct spw_cursor *cursor);
 uint64_t spw_cursor_steps_per_epoch(const struct spw_cursor *cursor);     /* rounded up */
 int64_t spw_cursor_items(const struct spw_cursor *cursor, uint64_t step); /* steps count from 1 */
 /* Items [first, first + count) of step `step`: x is [count, item] fp32 or int32, targets

@@ -162,7 +162,10 @@ static enum spw_status open_homes(struct spw_run *run, struct spw_error *error)
     const uint64_t bytes = run->config.host_bytes;
     return run->caps.holds_data
                ? spw_home_create(run->world, bytes, run->config.guarded_homes, error, &run->home)
-               : spw_home_create_addresses(run->world, bytes, error, &run->home);
+               : spw_home_create_addresses(
+                     run->world, bytes,
+                     run->config.shadow ? &spw_simulator_effects(run->simulator)->faults : NULL,
+                     error, &run->home);
 }
 
 static enum spw_status open_run(struct spw_run *run, struct spw_error *error)

@@ -161,6 +161,8 @@ struct spw_run_config {
     bool guarded_homes; /* tests */
     bool poison;        /* tests: freed extents become NaN */
     bool pilot;         /* measure op times before planning */
+    bool shadow;                       /* tests of simulated runs: follow what every byte holds,
+                                          as hashes; losses and norms are numbers made of them */
     bool plan_only;     /* open nothing: jobs can be added to see their plans, but
                            spw_run_execute() is refused */
     const struct spw_machine_model *model; /* SPW_MACHINE_SIM, and plans for one: what is simulated;
@@ -207,6 +209,10 @@ void spw_job_status(const struct spw_job *job, struct spw_job_status *out);
 
 /* What spw_job_read() reads of a parameter. */
 enum spw_job_array { SPW_JOB_WEIGHTS, SPW_JOB_MOMENT0, SPW_JOB_MOMENT1 };
+/* The hash of a parameter's array, where there are hashes instead of data (spw_run_config.shadow);
+ * SPW_ERR_NOT_FOUND where there are none, or the homes are freed. */
+enum spw_status spw_job_hash(const struct spw_job *job, enum spw_job_array array, int32_t index,
+                             uint64_t *hash);
 /* Copies parameter `index`'s elements out of the homes; for a job that is running, of the last
  * finished step. SPW_ERR_NOT_FOUND once the homes are freed. */
 enum spw_status spw_job_read(const struct spw_job *job, enum spw_job_array array, int32_t index,
@@ -243,6 +249,9 @@ struct spw_run_stats {
     uint64_t wall_ns;
 };
 void spw_run_stats(const struct spw_run *run, struct spw_run_stats *out);
+/* With a shadow: what went wrong in it; else NULL. */
+struct spw_shadow_faults;
+const struct spw_shadow_faults *spw_run_faults(const struct spw_run *run);
 /* The run's clock: that of its world, or the virtual one of a simulation. */
 uint64_t spw_run_now_ns(const struct spw_run *run);
 const struct spw_machine *spw_run_machine(const struct spw_run *run);

@@ -3,6 +3,7 @@
 #include "runtime/schedule/executor.h"
 
 #include "base/assert.h"
+#include "runtime/device/sim.h"
 
 uint32_t spw_run_job_count(const struct spw_run *run)
 {
@@ -85,6 +86,13 @@ void spw_run_stats(const struct spw_run *run, struct spw_run_stats *out)
         .decide_ns = run->active_ns,
         .wall_ns = run->wall_ns,
     };
+}
+
+const struct spw_shadow_faults *spw_run_faults(const struct spw_run *run)
+{
+    return run->simulator != NULL && run->config.shadow
+               ? &spw_simulator_effects(run->simulator)->faults
+               : NULL;
 }
 
 uint64_t spw_run_now_ns(const struct spw_run *run)

@@ -1,45 +1,13 @@
 /* host_update.c — works over one piece of a weight block, and gathering a batch.
  *
- * A piece is a byte range of a block; what lies in it is segments of parameters with up to 60 bytes
- * of padding between them. All arithmetic is in kernels/update.h.
+ * All arithmetic is in kernels/update.h.
  * Tested by tests/runtime/test_host_update.c. */
 #include "base/assert.h"
-#include "base/checked.h"
 #include "data/data.h"
 #include "runtime/device/host.h"
+#include "runtime/device/piece.h"
 
 #include <string.h>
-
-/* The part of one parameter that lies in a piece. */
-struct part {
-    const struct spw_segment *segment;
-    uint64_t place;         /* bytes from the piece's first */
-    uint64_t first_element; /* of the parameter */
-    uint64_t count;         /* elements, > 0 */
-};
-
-/* The next part of `piece` from segment *index on; false if there is none. Moves *index on. */
-static bool next_part(const struct spw_weight_block *block, struct spw_piece piece, int32_t *index,
-                      struct part *out)
-{
-    const uint64_t piece_end = piece.offset_bytes + piece.bytes;
-    for (; *index < block->segment_count; (*index)++) {
-        const struct spw_segment *segment = &block->segments[*index];
-        const uint64_t segment_end = segment->offset_bytes + segment->elements * sizeof(float);
-        const uint64_t begin = segment->offset_bytes > piece.offset_bytes ? segment->offset_bytes
-                                                                          : piece.offset_bytes;
-        const uint64_t end = segment_end < piece_end ? segment_end : piece_end;
-        if (begin < end) {
-            *out = (struct part){.segment = segment,
-                                 .place = begin - piece.offset_bytes,
-                                 .first_element = (begin - segment->offset_bytes) / sizeof(float),
-                                 .count = (end - begin) / sizeof(float)};
-            (*index)++;
-            return true;
-        }
-    }
-    return false;
-}
 
 static float *at(const struct spw_host_device *device, uint64_t offset_bytes)
 {
@@ -62,23 +30,18 @@ static uint32_t moments_of(const struct spw_update_scalars *scalars)
 /* Zeroes the padding behind a part that reaches its parameter's end: a block's bytes should be a
  * function of its parameters, whatever lay in the region before. */
 static void zero_padding(const struct spw_host_device *device, const struct spw_piece *piece,
-                         const struct part *part, uint64_t array)
+                         const struct spw_part *part, uint64_t array)
 {
     const uint64_t end = part->place + part->count * sizeof(float);
-    uint64_t padded =
-        spw_round_up(piece->offset_bytes + end, SPW_DEVICE_ALIGNMENT) - piece->offset_bytes;
-    padded = padded < piece->bytes ? padded : piece->bytes;
-    if (part->first_element + part->count == part->segment->elements) {
-        memset(device->region + array + end, 0, (size_t)(padded - end));
-    }
+    memset(device->region + array + end, 0, (size_t)spw_piece_padding(piece, part));
 }
 
 void spw_host_update_run(const struct spw_host_device *device, const struct spw_work *work)
 {
     const struct spw_piece *piece = &work->update.piece;
-    struct part part;
+    struct spw_part part;
     int32_t index = 0;
-    while (next_part(work->update.block, *piece, &index, &part)) {
+    while (spw_piece_next_part(work->update.block, *piece, &index, &part)) {
         const bool decays = work->update.param_decays[part.segment->param];
         struct spw_update_call call = {
             .scalars = work->update.scalars[decays ? 0 : 1],
@@ -106,7 +69,7 @@ void spw_host_update_run(const struct spw_host_device *device, const struct spw_
 struct reduction {
     const struct spw_host_device *device;
     const struct spw_work *work;
-    const struct part *part;
+    const struct spw_part *part;
 };
 
 static const float *accumulator(const struct reduction *r, uint32_t use, uint32_t group,
@@ -149,9 +112,9 @@ void spw_host_reduce_run(const struct spw_host_device *device, const struct spw_
 {
     double *const norms = (double *)(void *)(device->region + work->reduce.norm_out);
     uint64_t norm = 0;
-    struct part part;
+    struct spw_part part;
     int32_t index = 0;
-    while (next_part(work->reduce.block, work->reduce.piece, &index, &part)) {
+    while (spw_piece_next_part(work->reduce.block, work->reduce.piece, &index, &part)) {
         struct reduction reduction = {.device = device, .work = work, .part = &part};
         const uint64_t tiles = (part.count + TILE_ELEMENTS - 1) / TILE_ELEMENTS;
         SPW_ASSERT(tiles <= UINT32_MAX);

@@ -38,6 +38,8 @@ struct queue {
     struct spw_sim_timer timer;           /* rings when its first part is over: */
     bool flows_next;                      /* then bytes flow, or else it has ended */
     struct spw_sim_flow flow;
+    struct spw_sim_task *tasks; /* of the commands, where shadows are kept; else NULL */
+    struct spw_sim_effect effect;
 };
 
 struct device {
@@ -47,6 +49,7 @@ struct device {
     struct spw_sim_host *host;
     const struct spw_host_model *host_model;
     const struct spw_device_model *model; /* of the cores, NULL */
+    struct spw_shadow *shadow;            /* of the region; NULL: none */
     uint32_t part;
     bool is_cores;
     uint32_t queue_count; /* queues that are open: 3, host cores 1 */
@@ -117,6 +120,9 @@ static void start_next(struct queue *queue)
         .start_ns = spw_sim_now_ns(device->simulator),
         .ready_ns = ready_ns,
     };
+    if (queue->tasks != NULL) {
+        spw_sim_effect_begin(&queue->effect, &queue->tasks[slot_of(ticket)]);
+    }
     run_command(queue, &command->cost);
 }
 
@@ -128,6 +134,9 @@ static void finish(void *self)
     queue->is_running = false;
     queue->finished++;
     queue->records[slot_of(queue->finished)].end_ns = spw_sim_now_ns(device->simulator);
+    if (queue->tasks != NULL) {
+        spw_sim_effect_end(&queue->effect, &queue->tasks[slot_of(queue->finished)]);
+    }
     for (uint32_t i = 0; i < device->queue_count; i++) {
         start_next(&device->queues[i]);
     }
@@ -206,6 +215,32 @@ static enum spw_status open_queue(struct device *device, struct spw_error *error
     return spw_sim_reserve(device->simulator, 1, error);
 }
 
+/* Follows what commands do, where the homes have a shadow. */
+static enum spw_status follow(struct device *device, const struct spw_home *home,
+                              struct spw_error *error)
+{
+    struct spw_shadow *homes = home != NULL ? spw_home_shadow(home) : NULL;
+    struct spw_sim_effects *effects = spw_simulator_effects(device->simulator);
+    if (homes == NULL) {
+        return SPW_OK;
+    }
+    if (!device->is_cores) {
+        SPW_TRY(spw_shadow_create(device->world, &effects->faults, error, &device->shadow));
+    }
+    for (uint32_t i = 0; i < device->queue_count; i++) {
+        struct queue *queue = &device->queues[i];
+        SPW_TRY(spw_allocate(device->world, COMMANDS_MAX, sizeof(*queue->tasks),
+                             "a simulated queue", error, &queue->tasks));
+        queue->effect = (struct spw_sim_effect){
+            .effects = effects,
+            .device = device->device.name,
+            .region = device->is_cores ? homes : device->shadow,
+            .home = home,
+        };
+    }
+    return SPW_OK;
+}
+
 /* What the queues' bytes go through besides the device's own link. */
 static enum spw_status share(struct device *device, uint32_t index, struct spw_error *error)
 {
@@ -239,9 +274,14 @@ static void sim_close(struct spw_device *device)
     for (uint32_t i = 0; i < sim->queue_count; i++) {
         spw_sim_disarm(sim->simulator, &sim->queues[i].timer);
         spw_sim_flow_drop(sim->host, &sim->queues[i].flow);
+        if (sim->queues[i].is_running && sim->queues[i].tasks != NULL) {
+            spw_list_remove(&sim->queues[i].effect.link);
+        }
+        spw_release(sim->world, sim->queues[i].tasks);
         spw_release(sim->world, sim->queues[i].commands);
         spw_release(sim->world, sim->queues[i].records);
     }
+    spw_shadow_destroy(sim->shadow);
     spw_release(sim->world, sim);
 }
 
@@ -267,7 +307,10 @@ static enum spw_status sim_open(const struct spw_world *world,
     sim->device.backend = &spw_backend_sim;
     sim_describe(config, &sim->device.caps);
     set_place(sim, config);
-    const enum spw_status status = open_queues(sim, config->index, error);
+    enum spw_status status = open_queues(sim, config->index, error);
+    if (status == SPW_OK) {
+        status = follow(sim, config->home, error);
+    }
     if (status != SPW_OK) {
         sim_close(&sim->device);
         return status;
@@ -289,14 +332,16 @@ static enum spw_status sim_prepare(struct spw_device *device, const struct spw_p
 
 /* Enqueues a command behind those there are; it may start at once. */
 static enum spw_status enqueue(struct device *device, enum spw_queue name, struct spw_sim_cost cost,
-                               const struct spw_wait *waits, uint32_t wait_count, uint64_t *ticket)
+                               const struct spw_sim_task *task, const struct spw_wait *waits,
+                               uint32_t wait_count, uint64_t *ticket)
 {
     SPW_ASSERT(wait_count <= SPW_WAITS_MAX);
     struct queue *queue = &device->queues[name];
     if (queue->submitted - queue->polled == COMMANDS_MAX) {
         return SPW_ERR_BUSY;
     }
-    struct command *command = &queue->commands[slot_of(queue->submitted + 1)];
+    const uint64_t slot = slot_of(queue->submitted + 1);
+    struct command *command = &queue->commands[slot];
     *command = (struct command){.enqueued_ns = spw_sim_now_ns(device->simulator), .cost = cost};
     for (uint32_t i = 0; i < wait_count; i++) {
         if (waits[i].ticket > 0) {
@@ -304,6 +349,9 @@ static enum spw_status enqueue(struct device *device, enum spw_queue name, struc
             SPW_ASSERT(waits[i].ticket <= device->queues[waits[i].queue].submitted);
             command->waits[command->wait_count++] = waits[i];
         }
+    }
+    if (queue->tasks != NULL) {
+        queue->tasks[slot] = *task;
     }
     *ticket = ++queue->submitted;
     start_next(queue);
@@ -320,12 +368,14 @@ static enum spw_status sim_copy(struct spw_device *device, enum spw_queue queue,
     if (sim->is_cores) {
         return SPW_ERR_UNSUPPORTED; /* their region is the homes: there is nothing to copy */
     }
+    struct spw_sim_task task = {.is_copy = true, .is_out = queue == SPW_QUEUE_OUT};
     for (uint32_t i = 0; i < copy_count; i++) {
         SPW_ASSERT(copies[i].bytes <= device->caps.region_bytes);
         SPW_ASSERT(copies[i].region_offset <= device->caps.region_bytes - copies[i].bytes);
+        task.copies[task.copy_count++] = copies[i];
     }
     const struct spw_sim_cost cost = spw_sim_cost_copy(sim->model, copies, copy_count);
-    return enqueue(sim, queue, cost, waits, wait_count, ticket);
+    return enqueue(sim, queue, cost, &task, waits, wait_count, ticket);
 }
 
 static enum spw_status sim_submit(struct spw_device *device, const struct spw_work *work,
@@ -333,11 +383,12 @@ static enum spw_status sim_submit(struct spw_device *device, const struct spw_wo
                                   uint64_t *ticket)
 {
     struct device *sim = sim_of(device);
+    const struct spw_sim_task task = {.work = *work};
     const struct spw_sim_cost cost =
         sim->is_cores
             ? spw_sim_cost_cores(sim->host_model, work)
             : spw_sim_cost_device(spw_sim_costs(sim->simulator), sim->part, sim->model, work);
-    return enqueue(sim, SPW_QUEUE_COMPUTE, cost, waits, wait_count, ticket);
+    return enqueue(sim, SPW_QUEUE_COMPUTE, cost, &task, waits, wait_count, ticket);
 }
 
 static bool sim_poll(struct spw_device *device, enum spw_queue name, struct spw_record *out)
@@ -352,6 +403,14 @@ static bool sim_poll(struct spw_device *device, enum spw_queue name, struct spw_
     return true;
 }
 
+static void sim_poison(struct spw_device *device, uint64_t offset, uint64_t bytes)
+{
+    struct device *sim = sim_of(device);
+    if (sim->shadow != NULL) {
+        spw_shadow_clear(sim->shadow, offset, bytes);
+    }
+}
+
 const struct spw_backend spw_backend_sim = {
     .name = "sim",
     .describe = sim_describe,
@@ -361,4 +420,5 @@ const struct spw_backend spw_backend_sim = {
     .copy = sim_copy,
     .submit = sim_submit,
     .poll = sim_poll,
+    .poison = sim_poison,
 };

@@ -4,6 +4,7 @@
  *   sim_clock.c   the simulator: virtual time, timers, the world and the gate that run on it
  *   sim_cost.c    how long commands take
  *   sim_flow.c    what several devices of a host share: links and memory
+ *   sim_effect.c  what commands do to what places hold, where that is followed
  *
  * No thread, no data, no real clock: time is an integer of nanoseconds that moves on only when the
  * executor would sleep, to the next command that ends. So the same input gives the same trace, byte
@@ -14,6 +15,7 @@
 #include "base/heap.h"
 #include "runtime/device/backend.h"
 #include "runtime/device/machine_model.h"
+#include "runtime/device/sim_effect.h"
 
 /* ---- for a run ---- */
 
@@ -32,6 +34,8 @@ void spw_simulator_drive(struct spw_simulator *simulator, struct spw_gate *gate)
 /* What is simulated, as it was given, with the machine's own numbers in the model. */
 const struct spw_machine *spw_simulator_machine(const struct spw_simulator *simulator);
 const struct spw_machine_model *spw_simulator_model(const struct spw_simulator *simulator);
+/* What commands do to shadows, where homes have one. */
+struct spw_sim_effects *spw_simulator_effects(struct spw_simulator *simulator);
 /* Commands that have ended so far. */
 uint64_t spw_simulator_events(const struct spw_simulator *simulator);
 

@@ -23,6 +23,7 @@ struct spw_simulator {
     struct spw_machine machine;
     struct spw_machine_model model;
     struct spw_sim_costs costs;
+    struct spw_sim_effects effects;
     struct spw_sim_host **hosts;
     uint32_t host_count;
 };
@@ -69,6 +70,11 @@ static struct spw_sim_timer *next_timer(const struct spw_simulator *simulator)
 uint64_t spw_sim_now_ns(const struct spw_simulator *simulator)
 {
     return simulator->now_ns;
+}
+
+struct spw_sim_effects *spw_simulator_effects(struct spw_simulator *simulator)
+{
+    return &simulator->effects;
 }
 
 uint64_t spw_simulator_events(const struct spw_simulator *simulator)
@@ -270,6 +276,7 @@ enum spw_status spw_simulator_create(const struct spw_world *world,
     simulator->model = *model;
     spw_machine_model_override(&simulator->model, machine);
     simulator->world = make_world(simulator);
+    spw_sim_effects_init(&simulator->effects);
     const enum spw_status status = open_hosts(simulator, error);
     if (status != SPW_OK) {
         spw_simulator_destroy(simulator);

@@ -11,8 +11,10 @@ set(SPW_RUNTIME_DEVICE
     device/machine.c
     device/machine_model.c
     device/memory_limits.c
+    device/piece.c
     device/sim.c
     device/sim_clock.c
     device/sim_cost.c
+    device/sim_effect.c
     device/sim_flow.c
     device/topology.c)

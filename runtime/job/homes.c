@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/hash.h"
 #include <string.h>
 
 /* Counts when `base` is NULL, hands out otherwise. */
@@ -93,10 +94,40 @@ uint64_t spw_job_home_bytes(struct spw_job *job)
     return carve_all(job, NULL);
 }
 
+/* Values of one array of a weight block, each parameter's from its first byte on, however blocks are
+ * cut; paddings are zeros, whose value is 0. */
+static void fill_array(struct spw_job *job, const struct spw_weight_block *block, const char *home,
+                       uint64_t key)
+{
+    spw_home_shadow_write(job->home, home, block->bytes, 0);
+    for (int32_t i = 0; i < block->segment_count; i++) {
+        const struct spw_segment *segment = &block->segments[i];
+        const uint64_t value = key != 0 ? spw_shadow_mix(key, (uint64_t)segment->param) : 0;
+        spw_home_shadow_write(job->home, home + segment->offset_bytes,
+                              segment->elements * sizeof(float), value);
+    }
+}
+
+/* What homes with memory would hold before the first step. */
+static void fill_shadow(struct spw_job *job)
+{
+    const uint64_t key = spw_hash_text(job->id, job->config.seed);
+    for (int32_t block = 0; block < job->plan->weight_block_count; block++) {
+        const struct spw_weight_block *weight_block = &job->plan->weight_blocks[block];
+        fill_array(job, weight_block, job->weights[block]->home, key);
+        for (uint32_t moment = 0; moment < job->plan->options.moments; moment++) {
+            fill_array(job, weight_block, job->moments[2 * block + (int32_t)moment], 0);
+        }
+    }
+}
+
 /* Homes without memory hold no weights either. */
 static enum spw_status fill_weights(struct spw_job *job, struct spw_error *error)
 {
     if (!spw_home_has_memory(job->home)) {
+        if (spw_home_shadow(job->home) != NULL) {
+            fill_shadow(job);
+        }
         return SPW_OK;
     }
     for (int32_t block = 0; block < job->plan->weight_block_count; block++) {
@@ -200,6 +231,22 @@ enum spw_status spw_job_read_part(const struct spw_job *job, enum spw_job_array 
     SPW_ASSERT(first <= segment->elements);
     SPW_ASSERT(count <= segment->elements - first);
     memcpy(out, bytes + segment->offset_bytes + first * sizeof(float), count * sizeof(float));
+    return SPW_OK;
+}
+
+enum spw_status spw_job_hash(const struct spw_job *job, enum spw_job_array array, int32_t index,
+                             uint64_t *hash)
+{
+    if (job->home == NULL || spw_home_shadow(job->home) == NULL) {
+        return SPW_ERR_NOT_FOUND;
+    }
+    const int32_t block = job->param_block[index];
+    const uint32_t moment = (uint32_t)array - (uint32_t)SPW_JOB_MOMENT0;
+    const char *home = array == SPW_JOB_WEIGHTS ? job->weights[block]->home
+                                                : job->moments[2 * block + (int32_t)moment];
+    const struct spw_segment *segment = job->param_segment[index];
+    *hash = spw_home_shadow_read(job->home, home + segment->offset_bytes,
+                                 segment->elements * sizeof(float), "a job's result");
     return SPW_OK;
 }
 

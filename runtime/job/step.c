@@ -6,11 +6,25 @@
 #include "base/assert.h"
 #include <math.h>
 
-static const struct spw_loss *loss_of(const struct spw_job *job, int64_t micro_batch)
+/* Where there are hashes instead of numbers, a hash as a number in [0, 1). */
+static double number_of(uint64_t hash)
 {
-    const char *base = spw_home_open(job->home, job->losses.home);
-    return (const struct spw_loss *)(const void *)(base + (uint64_t)micro_batch *
-                                                              job->losses.stride_bytes);
+    return (double)(hash >> 11) * 0x1p-53;
+}
+
+/* Where there is nothing at all, no number. */
+static struct spw_loss loss_of(const struct spw_job *job, int64_t micro_batch)
+{
+    const char *home =
+        (const char *)job->losses.home + (uint64_t)micro_batch * job->losses.stride_bytes;
+    if (spw_home_has_memory(job->home)) {
+        return *(const struct spw_loss *)spw_home_open(job->home, home);
+    }
+    if (spw_home_shadow(job->home) == NULL) {
+        return (struct spw_loss){.sum = NAN, .correct = NAN};
+    }
+    return (struct spw_loss){
+        .sum = number_of(spw_home_shadow_read(job->home, home, sizeof(struct spw_loss), "a loss"))};
 }
 
 static double rows_of(const struct spw_job *job)
@@ -20,15 +34,12 @@ static double rows_of(const struct spw_job *job)
 
 enum spw_status spw_job_finish_train(struct spw_job *job)
 {
+    const bool has_losses = spw_home_has_memory(job->home);
     double sum = 0;
     job->bad_micro_batch = -1;
-    if (!spw_home_has_memory(job->home)) {
-        job->loss = NAN;
-        return SPW_OK;
-    }
     for (int64_t i = 0; i < job->micro_batches; i++) {
-        const double part = loss_of(job, i)->sum;
-        if (!isfinite(part) && job->bad_micro_batch < 0) {
+        const double part = loss_of(job, i).sum;
+        if (has_losses && !isfinite(part) && job->bad_micro_batch < 0) {
             job->bad_micro_batch = i;
         }
         sum += part;
@@ -41,8 +52,16 @@ enum spw_status spw_job_finish_train(struct spw_job *job)
 static void add_partials(const struct spw_job *job, int32_t param, double *sum)
 {
     const struct spw_segment *segment = job->param_segment[param];
-    const double *partials = spw_home_open(job->home, job->norms[job->param_block[param]]);
+    const double *home = job->norms[job->param_block[param]];
     const uint64_t chunks = spw_norm_chunks(segment->elements);
+    if (!spw_home_has_memory(job->home)) {
+        const bool has_hashes = spw_home_shadow(job->home) != NULL;
+        *sum += has_hashes ? number_of(spw_home_shadow_read(job->home, home + segment->norm_offset,
+                                                            chunks * sizeof(double), "the norm"))
+                           : NAN;
+        return;
+    }
+    const double *partials = spw_home_open(job->home, home);
     for (uint64_t chunk = 0; chunk < chunks; chunk++) {
         *sum += partials[segment->norm_offset + chunk];
     }
@@ -87,20 +106,17 @@ static enum spw_status sum_norm(struct spw_job *job)
         add_partials(job, i, &sum);
     }
     job->norm = sqrt(sum);
-    return isfinite(sum) ? SPW_OK : refuse_gradient(job);
+    return isfinite(sum) || !spw_home_has_memory(job->home) ? SPW_OK : refuse_gradient(job);
 }
 
 enum spw_status spw_job_finish_reduce(struct spw_job *job)
 {
-    const bool has_norm = spw_home_has_memory(job->home);
-    job->norm = NAN;
-    if (has_norm) {
-        SPW_TRY(sum_norm(job));
-    }
+    SPW_TRY(sum_norm(job));
     const struct spw_job_config *config = &job->config;
+    const double norm = isnan(job->norm) ? 0 : job->norm; /* a simulated run may have none */
     for (int decays = 0; decays < 2; decays++) {
-        job->scalars[decays ? 0 : 1] = spw_update_scalars(
-            &config->optimizer, job->lr, job->now.step, has_norm ? job->norm : 0, decays != 0);
+        job->scalars[decays ? 0 : 1] =
+            spw_update_scalars(&config->optimizer, job->lr, job->now.step, norm, decays != 0);
     }
     return SPW_OK;
 }
@@ -121,10 +137,10 @@ void spw_job_commit_update(struct spw_job *job, int32_t weight_block, void *weig
 
 void spw_job_finish_eval_round(struct spw_job *job)
 {
-    const bool has_losses = spw_home_has_memory(job->home);
     for (int64_t i = 0; i < job->micro_batches; i++) {
-        job->eval_sum += has_losses ? loss_of(job, i)->sum : NAN;
-        job->eval_correct += has_losses ? loss_of(job, i)->correct : NAN;
+        const struct spw_loss loss = loss_of(job, i);
+        job->eval_sum += loss.sum;
+        job->eval_correct += loss.correct;
     }
     job->eval_rows += (uint64_t)rows_of(job);
 }

@@ -37,6 +37,8 @@ struct spw_home {
     char *base;        /* the memory; NULL: there is none */
     char *circulating; /* addresses that circulate: base, or a reservation that never gets memory,
                           or no addresses of this machine */
+    struct spw_shadow *shadow; /* NULL: none */
+    struct spw_shadow_faults *faults;
     struct spw_extent_map *map;
     struct range *taken; /* sorted by begin */
     uint64_t taken_capacity;
@@ -114,11 +116,46 @@ enum spw_status spw_home_create(const struct spw_world *world, uint64_t budget_b
 }
 
 enum spw_status spw_home_create_addresses(const struct spw_world *world, uint64_t budget_bytes,
-                                          struct spw_error *error, struct spw_home **out)
+                                          struct spw_shadow_faults *faults, struct spw_error *error,
+                                          struct spw_home **out)
 {
-    SPW_TRY(create(world, budget_bytes, error, out));
-    (*out)->circulating = (char *)(uintptr_t)HOME_NOWHERE;
+    struct spw_home *home;
+    SPW_TRY(create(world, budget_bytes, error, &home));
+    home->circulating = (char *)(uintptr_t)HOME_NOWHERE;
+    home->faults = faults;
+    if (faults != NULL) {
+        const enum spw_status status = spw_shadow_create(world, faults, error, &home->shadow);
+        if (status != SPW_OK) {
+            spw_home_destroy(home);
+            return status;
+        }
+    }
+    *out = home;
     return SPW_OK;
+}
+
+struct spw_shadow *spw_home_shadow(const struct spw_home *home)
+{
+    return home->shadow;
+}
+
+void spw_home_shadow_write(struct spw_home *home, const void *address, uint64_t bytes,
+                           uint64_t value)
+{
+    spw_shadow_write(home->shadow, spw_home_offset(home, address), bytes, value, 0);
+}
+
+uint64_t spw_home_shadow_read(const struct spw_home *home, const void *address, uint64_t bytes,
+                              const char *what)
+{
+    bool whole;
+    const uint64_t offset = spw_home_offset(home, address);
+    const uint64_t hash = spw_shadow_hash(home->shadow, offset, bytes, &whole);
+    if (!whole) {
+        spw_shadow_report(home->faults, "%s: nobody wrote all of the %" PRIu64 " bytes at %" PRIu64,
+                          what, bytes, offset);
+    }
+    return hash;
 }
 
 bool spw_home_has_memory(const struct spw_home *home)
@@ -137,6 +174,7 @@ void spw_home_destroy(struct spw_home *home)
         }
         spw_pages_drop(home->base, home->region_bytes);
     }
+    spw_shadow_destroy(home->shadow);
     spw_release(home->world, home->taken);
     spw_extent_map_destroy(home->map);
     spw_release(home->world, home);
@@ -326,6 +364,9 @@ void spw_home_give_back(struct spw_home *home, void *address)
     const struct range range = home->taken[index];
     if (home->base != NULL) {
         decommit(home, index);
+    }
+    if (home->shadow != NULL) {
+        spw_shadow_clear(home->shadow, range.begin, range.end - range.begin);
     }
     take_out(home, index);
     spw_extent_release(home->map, (struct spw_extent){.offset_bytes = range.begin,

@@ -11,6 +11,7 @@
 #define SPW_RUNTIME_MEMORY_HOME_H
 
 #include "base/extent.h"
+#include "runtime/memory/shadow.h"
 
 struct spw_home;
 
@@ -20,10 +21,20 @@ struct spw_home;
 enum spw_status spw_home_create(const struct spw_world *world, uint64_t budget_bytes, bool guarded,
                                 struct spw_error *error, struct spw_home **out);
 /* Homes of a run without data: addresses are handed out and counted as above, and there is nothing
- * at them. Opening one is a programmer's error, touching one a crash. */
+ * at them. Opening one is a programmer's error, touching one a crash. With `faults` (borrowed, or
+ * NULL) there is a shadow of what would be there, by offset. */
 enum spw_status spw_home_create_addresses(const struct spw_world *world, uint64_t budget_bytes,
-                                          struct spw_error *error, struct spw_home **out);
+                                          struct spw_shadow_faults *faults, struct spw_error *error,
+                                          struct spw_home **out);
 bool spw_home_has_memory(const struct spw_home *home);
+/* NULL: there is none. */
+struct spw_shadow *spw_home_shadow(const struct spw_home *home);
+/* For homes with a shadow: writes a value, and the hash of what is there. It is a fault if part of
+ * that was never written; `what` says what is read, for the message. */
+void spw_home_shadow_write(struct spw_home *home, const void *address, uint64_t bytes,
+                           uint64_t value);
+uint64_t spw_home_shadow_read(const struct spw_home *home, const void *address, uint64_t bytes,
+                              const char *what);
 void spw_home_destroy(struct spw_home *home);
 
 /* A zeroed, faulted-in range of `bytes` (> 0), aligned to 64; *out is its home address.

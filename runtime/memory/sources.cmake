@@ -2,4 +2,5 @@
 set(SPW_RUNTIME_MEMORY
     memory/home.c
     memory/pages.c
-    memory/residency.c)
+    memory/residency.c
+    memory/shadow.c)

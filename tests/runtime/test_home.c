@@ -276,7 +276,7 @@ Test(home, addresses_need_no_memory)
     const uint64_t budget = UINT64_C(1) << 50;
     struct spw_home *home = NULL;
     void *ranges[3];
-    cr_assert(spw_home_create_addresses(spw_world_system(), budget, NULL, &home) == SPW_OK);
+    cr_assert(spw_home_create_addresses(spw_world_system(), budget, NULL, NULL, &home) == SPW_OK);
     cr_assert(!spw_home_has_memory(home));
     for (int i = 0; i < 3; i++) {
         cr_assert(spw_home_take(home, budget / 4, NULL, &ranges[i]) == SPW_OK);
@@ -299,7 +299,7 @@ Test(home, there_is_nothing_at_a_mere_address, .signal = SIGSEGV)
 {
     struct spw_home *home = NULL;
     void *range = NULL;
-    cr_assert(spw_home_create_addresses(spw_world_system(), 4096, NULL, &home) == SPW_OK);
+    cr_assert(spw_home_create_addresses(spw_world_system(), 4096, NULL, NULL, &home) == SPW_OK);
     cr_assert(spw_home_take(home, 64, NULL, &range) == SPW_OK);
     *(volatile char *)range = 1;
 }
@@ -308,7 +308,7 @@ Test(home, opening_a_mere_address_is_found_out, .signal = SIGABRT)
 {
     struct spw_home *home = NULL;
     void *range = NULL;
-    cr_assert(spw_home_create_addresses(spw_world_system(), 4096, NULL, &home) == SPW_OK);
+    cr_assert(spw_home_create_addresses(spw_world_system(), 4096, NULL, NULL, &home) == SPW_OK);
     cr_assert(spw_home_take(home, 64, NULL, &range) == SPW_OK);
     (void)spw_home_open(home, range);
 }
