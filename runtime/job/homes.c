@@ -94,8 +94,8 @@ uint64_t spw_job_home_bytes(struct spw_job *job)
     return carve_all(job, NULL);
 }
 
-/* Values of one array of a weight block, each parameter's from its first byte on, however blocks are
- * cut; paddings are zeros, whose value is 0. */
+/* Values of one array of a weight block, each parameter's from its first byte on, however blocks
+ * are cut; paddings are zeros, whose value is 0. */
 static void fill_array(struct spw_job *job, const struct spw_weight_block *block, const char *home,
                        uint64_t key)
 {
