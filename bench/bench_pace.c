@@ -8,14 +8,15 @@
 #include "jobs.h"
 #include "measure.h"
 
-enum { ROUNDS = 5, SETTINGS = 5, PROBES = 4 };
+enum { ROUNDS = 5, SETTINGS = 7, PROBES = 4 };
 
 static const struct setting {
     const char *model;
     uint32_t devices;
     double copies_to_compute;
 } SETTINGS_OF[SETTINGS] = {
-    {"pmlp", 1, 0.8}, {"pmlp", 1, 1.0}, {"pmlp", 1, 1.25}, {"pmlp", 2, 1.0}, {"pgpt", 1, 1.0},
+    {"pgpt", 1, 0.5}, {"pgpt", 1, 0.8}, {"pgpt", 1, 1.0}, {"pgpt", 1, 1.25},
+    {"pgpt", 1, 2.0}, {"pgpt", 2, 1.0}, {"pmlp", 1, 1.0},
 };
 
 static double larger(double a, double b)

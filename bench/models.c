@@ -180,7 +180,7 @@ void bench_model_init(struct bench_model *model, const char *name)
         model->job.batch = 128;
         model->job.micro_batch = 16;
     } else if (strcmp(name, "pgpt") == 0) {
-        make_gpt(model, 128, 8, 4, 256, 32);
+        make_gpt(model, 64, 24, 4, 256, 32);
         model->job.batch = 4;
         model->job.micro_batch = 1;
     } else if (strcmp(name, "tiny") == 0) {

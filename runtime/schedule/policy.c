@@ -22,12 +22,24 @@ static int32_t choose_lrtf(const struct spw_view *view)
     return best;
 }
 
+/* Of two units of mixed jobs: a step that has begun goes before one that has not, the one nearest
+ * to its end first; of those that have not, the job with the longest remaining time. */
+static bool is_nearer(const struct spw_candidate *a, const struct spw_candidate *b)
+{
+    const bool a_begun = a->round_ns < a->step_ns;
+    const bool b_begun = b->round_ns < b->step_ns;
+    if (a_begun != b_begun) {
+        return a_begun;
+    }
+    return a_begun ? a->round_ns < b->round_ns : a->remaining_ns > b->remaining_ns;
+}
+
 /* LRTF, but for jobs whose FORWARD units wait for the link while BACKWARD units leave it idle. If
  * all of them are in the same part of their steps, the link binds, then arithmetic, and each idles
- * while the other works. So of the jobs that are within one and a half steps of the longest, the
- * one that is furthest goes first, which brings them out of phase; and where there is a choice, a
- * unit that copies more than it computes is taken when those taken before it compute more than they
- * copy, and the other way round. */
+ * while the other works. So a unit that copies more than it computes is taken when those taken
+ * before it compute more than they copy, and the other way round; and steps are ended before others
+ * are begun, so that one job goes forward while another goes back, and the next begins when the
+ * first ends. Jobs more than two steps ahead of the longest wait for it. */
 static int32_t choose_weave(const struct spw_view *view)
 {
     const int32_t longest = choose_lrtf(view);
@@ -38,11 +50,11 @@ static int32_t choose_weave(const struct spw_view *view)
         const struct spw_candidate *it = &view->candidates[i];
         const uint64_t most = view->candidates[longest].remaining_ns;
         const bool suits = (it->copy_ns > it->compute_ns) != copies_lead;
-        if (!it->mixed || it->remaining_ns + it->step_ns + it->step_ns / 2 < most) {
+        if (!it->mixed || it->remaining_ns + 2 * it->step_ns < most) {
             continue;
         }
         if (best < 0 || (suits && !best_suits) ||
-            (suits == best_suits && it->round_ns < view->candidates[best].round_ns)) {
+            (suits == best_suits && is_nearer(it, &view->candidates[best]))) {
             best = (int32_t)i;
             best_suits = suits;
         }

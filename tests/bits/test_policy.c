@@ -40,8 +40,8 @@ Test(policy, weave_is_lrtf_where_copies_never_bind)
     }
 }
 
-/* Jobs 0 and 1 go forward, 1 being nearer to its turn; jobs 2 and 3 go back, 3 being nearer to its
- * end; job 4 is too far ahead of the others. */
+/* Job 0 begins a step and 1 has begun one, going forward; jobs 2 and 3 go back, 3 being nearer to
+ * its end; job 4 is too far ahead of the others. */
 Test(policy, weave_takes_what_the_queues_lack_and_of_that_the_furthest)
 {
     const struct spw_candidate woven[] = {
@@ -49,7 +49,7 @@ Test(policy, weave_takes_what_the_queues_lack_and_of_that_the_furthest)
         {.job = 1, .remaining_ns = 490, .round_ns = 90, .copy_ns = 9, .compute_ns = 5},
         {.job = 2, .remaining_ns = 470, .round_ns = 70, .copy_ns = 9, .compute_ns = 15},
         {.job = 3, .remaining_ns = 420, .round_ns = 20, .copy_ns = 9, .compute_ns = 15},
-        {.job = 4, .remaining_ns = 349, .round_ns = 1, .copy_ns = 9, .compute_ns = 15},
+        {.job = 4, .remaining_ns = 299, .round_ns = 1, .copy_ns = 9, .compute_ns = 15},
     };
     struct spw_candidate mixed[5];
     for (int i = 0; i < 5; i++) {
@@ -65,10 +65,11 @@ Test(policy, weave_takes_what_the_queues_lack_and_of_that_the_furthest)
     view.copy_ns = 50;
     cr_assert(spw_policy(SPW_POLICY_WEAVE)(&view) == 1,
               "with one kind only, the nearest to a turn");
-    mixed[4].remaining_ns = 350;
+    mixed[1].round_ns = 100;
+    cr_assert(spw_policy(SPW_POLICY_WEAVE)(&view) == 0, "of steps not begun, the longest job's");
+    mixed[4].remaining_ns = 300;
     view.count = 5;
-    cr_assert(spw_policy(SPW_POLICY_WEAVE)(&view) == 4,
-              "one and a half steps ahead is not too far");
+    cr_assert(spw_policy(SPW_POLICY_WEAVE)(&view) == 4, "two steps ahead is not too far");
 }
 
 Test(policy, fifo_takes_what_was_ready_first)
