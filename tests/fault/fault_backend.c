@@ -11,7 +11,9 @@ struct device {
     struct spw_device *inner;
     struct backend_faults *faults;
     struct spw_gate *gate;
-    bool lost;
+    uint32_t number; /* in faults->order */
+    int32_t index;   /* among the run's devices; the cores come last */
+    bool lost, failed;
     bool fails[SPW_QUEUE_COUNT][TICKETS]; /* by ticket */
 };
 
@@ -22,7 +24,8 @@ static struct device *device_of(struct spw_device *device)
 
 void backend_faults_init(struct backend_faults *faults)
 {
-    *faults = (struct backend_faults){.world = *spw_world_system()};
+    *faults = (struct backend_faults){
+        .world = *spw_world_system(), .fail_device = -1, .fail_work = -1, .full_in = -1};
 }
 
 static enum spw_status open_device(const struct spw_world *world,
@@ -49,6 +52,11 @@ static enum spw_status open_device(const struct spw_world *world,
     device->device.backend = &fault_backend;
     device->faults = faults;
     device->gate = gate;
+    device->index = (int32_t)config->index;
+    if (faults->order != NULL) {
+        device->number =
+            order_open(faults->order, config->home, config->is_cores, device->device.name);
+    }
     *out = &device->device;
     return SPW_OK;
 }
@@ -68,26 +76,27 @@ static enum spw_status prepare(struct spw_device *device, const struct spw_progr
     return spw_backend_host.prepare(device_of(device)->inner, program, items, error);
 }
 
-/* A queue that is full drains and then knocks; this one knocks at once. */
-static bool is_busy(struct device *device)
+/* Puts the executor off, so often. It is woken at once to try again. */
+static bool put_off(struct device *device, uint32_t of_256)
 {
     struct backend_faults *faults = device->faults;
-    if (faults->busy_of_256 == 0) {
-        return false;
-    }
-    const uint64_t draw = faults->draws++;
-    if ((spw_random_word(faults->busy_seed, 0, draw) & 255) >= faults->busy_of_256) {
+    if (of_256 == 0 || (spw_random_word(faults->seed, 0, faults->draws++) & 255) >= of_256) {
         return false;
     }
     spw_gate_knock(device->gate);
     return true;
 }
 
-/* Notes whether the command just enqueued is to fail. */
-static void count_command(struct device *device, enum spw_queue queue, uint64_t ticket)
+/* Notes whether the command just enqueued, a copy if `work` is NULL, is to fail. */
+static void count_command(struct device *device, enum spw_queue queue, uint64_t ticket,
+                          const struct spw_work *work)
 {
     struct backend_faults *faults = device->faults;
-    const bool strikes = ++faults->commands == faults->fail_at;
+    const bool counts =
+        (faults->fail_device < 0 || faults->fail_device == device->index) &&
+        (faults->fail_work < 0 || (work != NULL && faults->fail_work == (int32_t)work->kind));
+    faults->commands += counts;
+    const bool strikes = counts && faults->commands == faults->fail_at;
     device->lost = device->lost || (strikes && faults->sticky);
     device->fails[queue][ticket % TICKETS] = strikes || device->lost;
 }
@@ -97,12 +106,18 @@ static enum spw_status copy(struct spw_device *device, enum spw_queue queue,
                             const struct spw_wait *waits, uint32_t wait_count, uint64_t *ticket)
 {
     struct device *wrapper = device_of(device);
-    if (is_busy(wrapper)) {
+    const bool full = queue == SPW_QUEUE_IN && wrapper->faults->full_in == wrapper->index;
+    wrapper->faults->refused += full;
+    if (full || put_off(wrapper, wrapper->faults->busy_of_256)) {
         return SPW_ERR_BUSY;
     }
     SPW_TRY(spw_backend_host.copy(wrapper->inner, queue, copies, copy_count, waits, wait_count,
                                   ticket));
-    count_command(wrapper, queue, *ticket);
+    if (wrapper->faults->order != NULL) {
+        order_copy(wrapper->faults->order, wrapper->number, queue, copies, copy_count, waits,
+                   wait_count, *ticket);
+    }
+    count_command(wrapper, queue, *ticket, NULL);
     return SPW_OK;
 }
 
@@ -110,22 +125,31 @@ static enum spw_status submit(struct spw_device *device, const struct spw_work *
                               const struct spw_wait *waits, uint32_t wait_count, uint64_t *ticket)
 {
     struct device *wrapper = device_of(device);
-    if (is_busy(wrapper)) {
+    if (put_off(wrapper, wrapper->faults->busy_of_256)) {
         return SPW_ERR_BUSY;
     }
     SPW_TRY(spw_backend_host.submit(wrapper->inner, work, waits, wait_count, ticket));
-    count_command(wrapper, SPW_QUEUE_COMPUTE, *ticket);
+    if (wrapper->faults->order != NULL) {
+        order_work(wrapper->faults->order, wrapper->number, work, waits, wait_count, *ticket);
+    }
+    count_command(wrapper, SPW_QUEUE_COMPUTE, *ticket, work);
     return SPW_OK;
 }
 
 static bool poll(struct spw_device *device, enum spw_queue queue, struct spw_record *out)
 {
     struct device *wrapper = device_of(device);
-    if (!spw_backend_host.poll(wrapper->inner, queue, out)) {
+    if ((wrapper->failed && wrapper->faults->silent) ||
+        put_off(wrapper, wrapper->faults->late_of_256) ||
+        !spw_backend_host.poll(wrapper->inner, queue, out)) {
         return false;
+    }
+    if (wrapper->faults->order != NULL) {
+        order_record(wrapper->faults->order, wrapper->number, queue, out->ticket);
     }
     if (wrapper->fails[queue][out->ticket % TICKETS]) {
         out->status = SPW_ERR_DEVICE;
+        wrapper->failed = true;
         wrapper->faults->failed++;
     }
     return true;
@@ -133,7 +157,11 @@ static bool poll(struct spw_device *device, enum spw_queue queue, struct spw_rec
 
 static void poison(struct spw_device *device, uint64_t offset, uint64_t bytes)
 {
-    spw_backend_host.poison(device_of(device)->inner, offset, bytes);
+    struct device *wrapper = device_of(device);
+    if (wrapper->faults->order != NULL) {
+        order_poison(wrapper->faults->order, wrapper->number, offset, bytes);
+    }
+    spw_backend_host.poison(wrapper->inner, offset, bytes);
 }
 
 static void fault_describe(const struct spw_device_config *config, struct spw_device_caps *out)

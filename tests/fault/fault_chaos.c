@@ -5,6 +5,7 @@
  * Whatever happens, the run ends, homes are given back, and every job that nobody took out and no
  * device failed has the oracle's bits. `fault_chaos N` tries N seeds, `fault_chaos N S` from S on,
  * `fault_chaos N S reference` with plain kernels. */
+#include "books.h"
 #include "cases.h"
 #include "fault_backend.h"
 #include "guard.h"
@@ -36,7 +37,16 @@ struct attempt {
     uint32_t leaver;
     uint32_t late; /* jobs still to be added when others end */
     char why[WATCH_FAULT_BYTES];
+    char books[BOOKS_FAULT_BYTES]; /* the first fault of the run's books, or "" */
 };
+
+static void audit(struct attempt *attempt)
+{
+    char fault[BOOKS_FAULT_BYTES];
+    if (attempt->books[0] == '\0' && books_fault(attempt->watch.run, fault) != NULL) {
+        memcpy(attempt->books, fault, sizeof fault);
+    }
+}
 
 /* A number in [0, below). */
 static uint32_t draw(struct attempt *attempt, uint32_t below)
@@ -60,6 +70,7 @@ static enum spw_status on_state(void *self, struct spw_job *job, enum spw_job_st
 {
     struct attempt *attempt = self;
     (void)job;
+    audit(attempt);
     if (state == SPW_JOB_DONE && attempt->late > 0) {
         attempt->late--;
         return add_job(attempt, error);
@@ -71,6 +82,7 @@ static void on_decision(void *self, const struct spw_decision *decision)
 {
     struct attempt *attempt = self;
     (void)decision;
+    audit(attempt);
     if (++attempt->decisions == attempt->leave_at && attempt->leaver < attempt->watch.count) {
         spw_run_cancel(attempt->watch.run, attempt->watch.jobs[attempt->leaver].job);
     }
@@ -114,7 +126,8 @@ static void draw_faults(struct attempt *attempt)
     struct backend_faults *faults = &attempt->faults;
     backend_faults_init(faults);
     faults->busy_of_256 = busy[draw(attempt, 3)];
-    faults->busy_seed = attempt->seed;
+    faults->late_of_256 = busy[draw(attempt, 3)];
+    faults->seed = attempt->seed;
     faults->fail_at = draw(attempt, 3) == 0 ? 1 + draw(attempt, 800) : 0;
     if (draw(attempt, 4) == 0) {
         faults->slow_flops_per_s = UINT64_C(1000000000);
@@ -147,6 +160,15 @@ static bool judge(struct attempt *attempt, enum spw_status status, const struct 
         (void)snprintf(attempt->why, sizeof attempt->why, "the run: %s", error->what);
         return false;
     }
+    if (order_fault(attempt->faults.order) != NULL) {
+        (void)snprintf(attempt->why, sizeof attempt->why, "%s", order_fault(attempt->faults.order));
+        return false;
+    }
+    audit(attempt);
+    if (attempt->books[0] != '\0') {
+        (void)snprintf(attempt->why, sizeof attempt->why, "%s", attempt->books);
+        return false;
+    }
     for (uint32_t i = 0; i < attempt->watch.count; i++) {
         if (!judge_job(attempt, i, &failed)) {
             return false;
@@ -170,6 +192,7 @@ static void try_seed(struct stage *stage, uint64_t seed)
     attempt->watch.on_decision = on_decision;
     const struct spw_run_config config = draw_config(attempt);
     draw_faults(attempt);
+    attempt->faults.order = order_create();
     const uint32_t jobs = 1 + draw(attempt, 5);
     guard_begin("seed %" PRIu64, seed);
     enum spw_status status =
@@ -182,6 +205,7 @@ static void try_seed(struct stage *stage, uint64_t seed)
     }
     const bool ok = judge(attempt, status, &error);
     spw_run_destroy(attempt->watch.run);
+    order_destroy(attempt->faults.order);
     guard_end(ok, attempt->why);
     free(attempt);
 }

@@ -3,8 +3,10 @@
  * Two jobs of different kinds train on two devices near the least memory. For each N the N-th
  * command of the run fails: its job must end with the reason, and the other one with the oracle's
  * bits. A device that is lost may take both down, but not the run. Queues that claim to be full at
- * random change nothing at all. `fault_device sample N` makes about N attempts of a kind,
+ * random change nothing at all. All the time the run's books are right, and commands that touch the
+ * same bytes are in order. `fault_device sample N` makes about N attempts of a kind,
  * `fault_device all 0` every one; a third word `reference` asks for plain kernels. */
+#include "books.h"
 #include "cases.h"
 #include "fault_backend.h"
 #include "guard.h"
@@ -23,8 +25,37 @@ struct stage {
     uint64_t mem_bytes;
     bool reference;
     struct watch watch;
+    char books[BOOKS_FAULT_BYTES]; /* the first fault of the run's books, or "" */
     char why[WATCH_FAULT_BYTES];
 };
+
+/* ---- watching the run ---- */
+
+static void audit(struct stage *stage)
+{
+    char fault[BOOKS_FAULT_BYTES];
+    if (stage->books[0] == '\0' && books_fault(stage->watch.run, fault) != NULL) {
+        memcpy(stage->books, fault, sizeof fault);
+    }
+}
+
+static void on_decision(void *self, const struct spw_decision *decision)
+{
+    (void)decision;
+    audit(self);
+}
+
+static enum spw_status on_state(void *self, struct spw_job *job, enum spw_job_state state,
+                                struct spw_error *error)
+{
+    (void)job;
+    (void)state;
+    (void)error;
+    audit(self);
+    return SPW_OK;
+}
+
+/* ---- settings ---- */
 
 static struct spw_run_config config_of(const struct stage *stage, uint64_t mem_bytes,
                                        uint64_t variant)
@@ -77,7 +108,9 @@ static bool train(struct stage *stage, struct backend_faults *faults, uint64_t v
 {
     struct spw_error error = {0};
     struct spw_run_config config = config_of(stage, stage->mem_bytes, variant);
-    stage->watch = (struct watch){0};
+    stage->watch = (struct watch){.self = stage, .on_state = on_state, .on_decision = on_decision};
+    stage->books[0] = '\0';
+    faults->order = order_create();
     config.backend = &fault_backend;
     config.events = watch_events(&stage->watch);
     enum spw_status status = spw_run_create(&faults->world, &config, &error, &stage->watch.run);
@@ -127,16 +160,29 @@ static bool failed_decently(struct stage *stage, uint32_t failed_max, bool some_
     return failed <= failed_max && (failed > 0 || !some_must);
 }
 
-/* Nothing of the jobs is left in the homes once all have ended. */
-static bool all_given_back(struct stage *stage)
+/* Nothing of the jobs is left in the homes once all have ended, and the books were always right. */
+static bool all_in_order(struct stage *stage, const struct backend_faults *faults)
 {
     struct spw_run_stats stats;
     spw_run_stats(stage->watch.run, &stats);
     if (stats.home_bytes > 0) {
         (void)snprintf(stage->why, sizeof stage->why, "%llu bytes of homes are left",
                        (unsigned long long)stats.home_bytes);
+        return false;
     }
-    return stats.home_bytes == 0;
+    audit(stage);
+    const char *fault = stage->books[0] != '\0' ? stage->books : order_fault(faults->order);
+    if (fault != NULL) {
+        (void)snprintf(stage->why, sizeof stage->why, "%s", fault);
+    }
+    return fault == NULL;
+}
+
+static void end_attempt(struct stage *stage, struct backend_faults *faults, bool ok)
+{
+    spw_run_destroy(stage->watch.run);
+    order_destroy(faults->order);
+    guard_end(ok, stage->why);
 }
 
 static void fail_command(struct stage *stage, uint64_t at, bool sticky)
@@ -148,13 +194,12 @@ static void fail_command(struct stage *stage, uint64_t at, bool sticky)
     const uint64_t variant = spw_random_word(3, 0, at);
     /* Every other time in a crowd of refusals, so that units stand half issued when it strikes. */
     faults.busy_of_256 = variant & 8 ? 0 : 100;
-    faults.busy_seed = at;
+    faults.seed = at;
     guard_begin("command %llu%s", (unsigned long long)at, sticky ? " and all later ones" : "");
     bool ok = train(stage, &faults, variant);
     ok = ok && failed_decently(stage, sticky ? JOBS : 1, faults.failed > 0);
-    ok = ok && all_given_back(stage);
-    spw_run_destroy(stage->watch.run);
-    guard_end(ok, stage->why);
+    ok = ok && all_in_order(stage, &faults);
+    end_attempt(stage, &faults, ok);
 }
 
 static void be_busy(struct stage *stage, uint32_t busy_of_256, uint64_t seed)
@@ -162,11 +207,10 @@ static void be_busy(struct stage *stage, uint32_t busy_of_256, uint64_t seed)
     struct backend_faults faults;
     backend_faults_init(&faults);
     faults.busy_of_256 = busy_of_256;
-    faults.busy_seed = seed;
+    faults.seed = seed;
     guard_begin("busy %u of 256, seed %llu", busy_of_256, (unsigned long long)seed);
-    const bool ok = train(stage, &faults, seed) && all_right(stage) && all_given_back(stage);
-    spw_run_destroy(stage->watch.run);
-    guard_end(ok, stage->why);
+    const bool ok = train(stage, &faults, seed) && all_right(stage) && all_in_order(stage, &faults);
+    end_attempt(stage, &faults, ok);
 }
 
 /* The number of commands of a good run, more or less: it hangs on timing. */
@@ -175,9 +219,8 @@ static uint64_t count_commands(struct stage *stage)
     struct backend_faults faults;
     backend_faults_init(&faults);
     guard_begin("a good run");
-    const bool ok = train(stage, &faults, 0) && all_right(stage);
-    spw_run_destroy(stage->watch.run);
-    guard_end(ok, stage->why);
+    const bool ok = train(stage, &faults, 0) && all_right(stage) && all_in_order(stage, &faults);
+    end_attempt(stage, &faults, ok);
     return faults.commands;
 }
 
