@@ -62,8 +62,9 @@ struct spw_step_result {
     double loss;      /* mean over the batch, before the update */
     double grad_norm; /* before clipping */
     double lr;
-    uint64_t items;  /* of the batch */
-    uint64_t end_ns; /* world's clock */
+    uint64_t items;     /* of the batch */
+    uint64_t evictions; /* of this job's blocks, since the step before was told of */
+    uint64_t end_ns;    /* world's clock */
 };
 
 struct spw_eval_result {

@@ -54,9 +54,9 @@ void spw_timing_step(struct spw_lines *lines, const struct spw_step_result *resu
     const double rate = seconds > 0 ? (double)result->items / seconds : 0;
     spw_lines_add(lines,
                   "{\"step\": %" PRIu64 ", \"time_s\": %.6f, \"step_s\": %.6f, \"items\": %" PRIu64
-                  ", \"samples_per_second\": %.6g}\n",
+                  ", \"samples_per_second\": %.6g, \"evictions\": %" PRIu64 "}\n",
                   result->step, seconds_between(start_ns, result->end_ns), seconds, result->items,
-                  rate);
+                  rate, result->evictions);
 }
 
 void spw_timing_eval(struct spw_lines *lines, const struct spw_eval_result *result,

@@ -85,7 +85,7 @@ struct spw_job {
     bool failing;               /* no more units; it ends when the last command is over, */
     enum spw_job_state ends_as; /* as this */
     uint32_t units_in_flight;
-    uint64_t home_bytes;     /* taken on admission */
+    uint64_t home_bytes; /* taken on admission */
 
     /* Homes. */
     struct spw_home *home; /* NULL until admitted */
@@ -142,6 +142,7 @@ struct spw_job {
     /* For reports. */
     double last_loss, best_eval_loss, best_accuracy, last_eval_loss, last_accuracy;
     uint64_t items_done, started_ns, ended_ns, busy_ns;
+    uint64_t evictions_told; /* in the steps so far */
 };
 
 /* A free home slot of a size, for outputs that replace a committed version. */

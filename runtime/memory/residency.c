@@ -101,6 +101,13 @@ static void unpin(struct spw_residency *residency, struct spw_residence *copy)
     count_evictable(residency, copy, before);
 }
 
+static void evict(struct spw_residency *residency, struct spw_block *block)
+{
+    spw_residency_drop(residency, block);
+    residency->evictions++;
+    block->evictions++;
+}
+
 /* Order of eviction: furthest next use first, then the higher job, then the higher block, so that
  * the choice never depends on the list's order. */
 static bool goes_before(const struct spw_block *a, uint64_t a_next, const struct spw_block *b,
@@ -134,8 +141,7 @@ static bool evict_one(struct spw_residency *residency, spw_next_use_fn next_use,
     if (victim == NULL) {
         return false;
     }
-    spw_residency_drop(residency, victim);
-    residency->evictions++;
+    evict(residency, victim);
     return true;
 }
 
@@ -252,8 +258,7 @@ enum spw_status spw_residency_reserve(struct spw_residency *residency,
     for (uint32_t i = 0; i < reservation->block_count; i++) {
         struct spw_residence *copy = copy_of(residency, reservation->blocks[i]);
         if (copy->pins == 0 && copy->state == SPW_RESIDENCE_CLEAN) {
-            spw_residency_drop(residency, reservation->blocks[i]);
-            residency->evictions++;
+            evict(residency, reservation->blocks[i]);
         }
     }
     return try_reserve(residency, reservation, next_use, context) ? SPW_OK : SPW_PENDING;

@@ -53,6 +53,7 @@ struct spw_block {
     uint64_t bytes;
     void *home;               /* current home slot; changes when a new version is committed */
     uint64_t version;         /* committed versions so far */
+    uint64_t evictions;       /* of its copies, on all devices */
     struct spw_residence *at; /* [device count] */
 };
 

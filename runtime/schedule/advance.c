@@ -101,6 +101,18 @@ static bool blocks_done(const struct spw_job *job)
     return job->block_completed == (uint32_t)job->plan->weight_block_count;
 }
 
+/* Evictions of the job's blocks since this was last asked. */
+static uint64_t new_evictions(struct spw_job *job)
+{
+    uint64_t evictions = 0;
+    for (uint32_t i = 0; i < job->block_count; i++) {
+        evictions += job->blocks[i].evictions;
+    }
+    const uint64_t before = job->evictions_told;
+    job->evictions_told = evictions;
+    return evictions - before;
+}
+
 /* Tells of the present step; a step that failed is told of too, with the numbers it had. */
 static void tell_step(struct spw_run *run, struct spw_job *job)
 {
@@ -110,6 +122,7 @@ static void tell_step(struct spw_run *run, struct spw_job *job)
         .grad_norm = job->norm,
         .lr = job->lr,
         .items = (uint64_t)job->items,
+        .evictions = new_evictions(job),
         .end_ns = spw_now_ns(run->world),
     };
     if (run->config.events.step != NULL) {

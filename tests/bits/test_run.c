@@ -21,11 +21,13 @@ struct watch {
     struct spw_job *job;
     int differences;
     uint64_t concurrent, concurrent_max;
+    uint64_t evictions; /* that steps told of */
 };
 
 static void on_step(void *self, struct spw_job *job, const struct spw_step_result *result)
 {
     struct watch *watch = self;
+    watch->evictions += result->evictions;
     if (job == watch->cancel && result->step == 2) {
         spw_run_cancel(watch->run, job);
     }
@@ -320,6 +322,34 @@ Test(run, the_least_memory_works_and_one_byte_less_does_not)
         cr_assert(spw_run_add(run, &it.config, &error, &job) == SPW_ERR_DOES_NOT_FIT, "%s",
                   it.name);
         cr_assert(strstr(error.what, "mem") != NULL, "%s", error.what);
+        spw_run_destroy(run);
+        bits_case_deinit(&it);
+    }
+}
+
+/* With nothing behind the last step, what the steps of all jobs tell is all there was. */
+Test(run, evictions_of_the_steps_add_up_to_those_of_the_devices)
+{
+    for (int on_device = 0; on_device < 2; on_device++) {
+        struct bits_case it;
+        bits_case_init(&it, 0);
+        it.config.valid = NULL;
+        struct watch watch = {0};
+        struct spw_run_config config = config_of(2, least_memory(&it.config) * 5 / 4, &watch);
+        config.update_place = on_device ? SPW_UPDATE_ON_DEVICE : SPW_UPDATE_ON_CORES;
+        struct spw_run *run = open_run(&config);
+        for (int i = 0; i < 3; i++) {
+            (void)add(run, &it.config);
+        }
+        cr_assert(spw_run_execute(run, NULL) == SPW_OK);
+        uint64_t evictions = 0;
+        for (uint32_t i = 0; i < 2; i++) {
+            struct spw_device_stats stats;
+            spw_run_device_stats(run, i, &stats);
+            evictions += stats.evictions;
+        }
+        cr_assert(evictions > 0 && watch.evictions == evictions, "%d told of, %d in all",
+                  (int)watch.evictions, (int)evictions);
         spw_run_destroy(run);
         bits_case_deinit(&it);
     }

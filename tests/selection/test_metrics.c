@@ -71,9 +71,11 @@ Test(metrics, nine_digits_tell_any_two_floats_apart)
 Test(metrics, clocks_go_to_the_other_file)
 {
     struct spw_lines *lines = open_lines();
-    const struct spw_step_result result = {.step = 2, .items = 64, .end_ns = 3500000000u};
+    const struct spw_step_result result = {
+        .step = 2, .items = 64, .evictions = 7, .end_ns = 3500000000u};
     spw_timing_step(lines, &result, 1000000000u, 3000000000u);
     cr_assert(strcmp(written(lines), "{\"step\": 2, \"time_s\": 2.500000, \"step_s\": 0.500000, "
-                                     "\"items\": 64, \"samples_per_second\": 128}\n") == 0,
+                                     "\"items\": 64, \"samples_per_second\": 128, "
+                                     "\"evictions\": 7}\n") == 0,
               "%s", written(lines));
 }
