@@ -1,6 +1,7 @@
 # The commands of the README. Everything real is in CMakeLists.txt and scripts/.
 #   make             builds build/release/cli/spillway
-#   make demo        trains twelve models on Fashion-MNIST, two small devices (ARGS="key=value ...")
+#   make demo        trains twelve models on Fashion-MNIST, two small devices, and checks the figures
+#                    (ARGS="key=value ..." changes settings, and leaves the check out)
 #   make test        all tests, sampled where they are a matrix; 20 minutes on two cores at most
 #   make test-full   all tests, nothing sampled
 #   make bench       the speed figures of bench/README.md
@@ -22,8 +23,9 @@ all:
 demo:
 	@scripts/setup.sh build demo
 	@scripts/build.sh release spillway
-	@build/release/cli/spillway run examples/demo.yaml $(ARGS) \
-	    --out runs/demo-$$(date +%Y%m%d-%H%M%S)
+	@out=runs/demo-$$(date +%Y%m%d-%H%M%S); \
+	build/release/cli/spillway run examples/demo.yaml $(ARGS) --out $$out || exit; \
+	$(if $(ARGS),:,python3 scripts/check_demo.py $$out --command build/release/cli/spillway)
 
 test:
 	@scripts/setup.sh build test

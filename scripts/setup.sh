@@ -12,7 +12,7 @@ packages_for() {
             libyaml-dev libjansson-dev libxxhash-dev zlib1g-dev
         ;;
     test) echo python3 libcriterion-dev dataset-fashion-mnist ;;
-    demo) echo dataset-fashion-mnist ;;
+    demo) echo python3 dataset-fashion-mnist ;;
     fuzz) echo clang ;;
     format) echo clang-format git ;;
     tidy) echo clang-tidy git ;;
