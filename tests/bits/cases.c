@@ -180,8 +180,10 @@ enum spw_status bits_case_open(const struct spw_world *world, int index, struct 
         .schedule = {.name = SPW_LR_COSINE, .warmup_steps = 1, .final = 0.1},
     };
     switch (index) {
-    case 0:
+    case 0: /* more micro-batches than a ring has slots, the last one short */
         it->name = "mlp";
+        it->config.batch = 11;
+        it->config.micro_batch = 2;
         status = make_mlp(in, it);
         break;
     case 1:
@@ -195,6 +197,8 @@ enum spw_status bits_case_open(const struct spw_world *world, int index, struct 
     case 3:
         it->name = "gpt";
         status = make_gpt(in, it, 64, 24, 2);
+        it->config.batch = 9;
+        it->config.micro_batch = 2;
         break;
     case 4: /* the fused head, by epochs: the last batch is short */
         it->name = "gpt-large-head";

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POLICIES = 4, MEMORIES = 4, DIGITS = 9 };
-static const enum spw_policy_name POLICY[POLICIES] = {SPW_POLICY_LRTF, SPW_POLICY_FIFO,
-                                                      SPW_POLICY_RANDOM, SPW_POLICY_SERIAL};
+enum { POLICIES = 5, MEMORIES = 4, DIGITS = 9 };
+static const enum spw_policy_name POLICY[POLICIES] = {
+    SPW_POLICY_WEAVE, SPW_POLICY_LRTF, SPW_POLICY_FIFO, SPW_POLICY_RANDOM, SPW_POLICY_SERIAL};
 static const char *const MEMORY_NAME[MEMORIES] = {"fits", "1/2", "1/8", "least"};
 
 struct cell cell_at(uint64_t index)

@@ -7,10 +7,10 @@
 enum cell_memory { MEMORY_FITS, MEMORY_HALF, MEMORY_EIGHTH, MEMORY_LEAST };
 
 /* Room for all jobs of any cell; regions are faulted in at once, so more would only cost time. */
-#define FITS_BYTES (UINT64_C(12) << 20)
+#define FITS_BYTES (UINT64_C(20) << 20)
 
 struct cell {
-    enum spw_policy_name policy; /* lrtf, fifo, random, serial */
+    enum spw_policy_name policy; /* all but replay */
     enum cell_memory memory;     /* of a device, as a part of one job's state */
     uint32_t devices;            /* 1..3 */
     uint32_t threads;            /* 1..2 */
@@ -21,7 +21,7 @@ struct cell {
     int keep;                    /* 0 recompute, 1 keep */
 };
 
-#define CELL_COUNT UINT64_C(4608)
+#define CELL_COUNT UINT64_C(5760)
 #define CELL_TEXT_BYTES 160
 
 /* Cell `index` of the CELL_COUNT there are. */

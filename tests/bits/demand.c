@@ -3,18 +3,20 @@
  * Evictions. The ledger tells for each device whether what it was given could have stayed: where it
  * could not, blocks were evicted, and in cells that fit none ever are. In between nothing can be
  * promised: at half of the state all weights of the smallest case, a quarter of its state, fit
- * beside any of its units, and a device that took only a few units may never fill. So cells of an
- * eighth and of the least memory must be crowded on every device that took more than a few units.
+ * beside any of its units, and a device that took only a few units may never fill. Of the cells of
+ * an eighth and of the least memory, the device that took most units must have been crowded.
  *
- * Devices. A place is asked for its next unit in order of its number, and a staged unit stays where
- * the one before it is. So a chain without competition stays on device 0: one job alone, and all
- * jobs under `serial`. Chains of several groups are ready at once and a place takes one or two of
- * them, so the next place takes another. With company the same holds for the jobs. Whether a job
- * then changes devices from unit to unit hangs on which device is free first; it is demanded of
- * cells whose jobs are cut into shards, and a cell is run again until one did. With one shard for
- * each job, two jobs that take turns on device 0 and a third on device 1 never meet a reason. */
+ * Devices. Idle devices are asked for their next unit in order of their numbers, and a staged unit
+ * stays where the one before it is. So a chain without competition stays on device 0: one job
+ * alone, and all jobs under `serial`. Chains of several groups are ready at once, and no device
+ * takes a second before every idle one has had one. Under other policies than `serial` the same
+ * holds for the jobs. Whether a job then changes devices from unit to unit hangs on which device is
+ * free first; it is demanded of cells whose jobs are cut into shards, and a cell is run again until
+ * one did. With one shard for each job, two jobs that take turns on device 0 and a third on device
+ * 1 never meet a reason. */
 #include "demand.h"
 
+#include "runtime/schedule/executor.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +34,12 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct demand *demand, 
 static const struct spw_plan *first_plan(const struct demand *demand)
 {
     return spw_job_plan(spw_run_job(demand->run, 0));
+}
+
+/* Units that a device has at once. */
+static uint64_t committed_max(const struct cell *cell)
+{
+    return cell->prefetch > 0 ? COMMITTED_MAX : 1;
 }
 
 static int64_t groups_of(const struct demand *demand)
@@ -107,15 +115,19 @@ static uint64_t everything_bytes(const struct demand *demand)
         blocks += (1 + accumulators) * plan->weight_blocks[i].bytes;
     }
     return spw_run_job_count(demand->run) * blocks +
-           (1 + (uint64_t)demand->cell->prefetch) * plan->totals.device_bytes_max;
+           committed_max(demand->cell) * plan->totals.device_bytes_max;
+}
+
+static uint64_t crowd_bytes(const struct demand *demand, uint32_t device)
+{
+    return ledger_crowd_bytes(demand->ledger, demand->run, device, committed_max(demand->cell));
 }
 
 static bool check_evictions(struct demand *demand, uint32_t device,
                             const struct spw_device_stats *stats)
 {
     const struct cell *cell = demand->cell;
-    const uint64_t crowd =
-        ledger_crowd_bytes(demand->ledger, demand->run, device, 1 + (uint64_t)cell->prefetch);
+    const uint64_t crowd = crowd_bytes(demand, device);
     if (crowd > stats->region_bytes && stats->evictions == 0) {
         return refuse(demand, "device %u evicted nothing: %" PRIu64 " bytes in %" PRIu64, device,
                       crowd, stats->region_bytes);
@@ -123,13 +135,6 @@ static bool check_evictions(struct demand *demand, uint32_t device,
     if (cell->memory == MEMORY_FITS && stats->evictions > 0) {
         return refuse(demand, "device %u evicted %" PRIu64 " blocks, though all fit", device,
                       stats->evictions);
-    }
-    /* Of a shard, a forward and a backward unit of two jobs. */
-    const uint64_t few_units = 4 * (uint64_t)first_plan(demand)->shard_count;
-    const bool small = cell->memory == MEMORY_EIGHTH || cell->memory == MEMORY_LEAST;
-    if (small && stats->units > few_units && crowd <= stats->region_bytes) {
-        return refuse(demand, "device %u had room for all it was given in %" PRIu64 " units",
-                      device, stats->units);
     }
     return true;
 }
@@ -153,6 +158,46 @@ static bool check_device(struct demand *demand, uint32_t device)
                       stats.peak_bytes, stats.region_bytes);
     }
     return check_evictions(demand, device, &stats);
+}
+
+/* At an eighth of the state and less, some device could not have kept what it was given. */
+static bool check_crowd(struct demand *demand)
+{
+    uint32_t busiest = 0;
+    for (uint32_t i = 1; i < demand->cell->devices; i++) {
+        if (ledger_units(demand->ledger, i) > ledger_units(demand->ledger, busiest)) {
+            busiest = i;
+        }
+    }
+    struct spw_device_stats stats;
+    spw_run_device_stats(demand->run, busiest, &stats);
+    const bool small = demand->cell->memory == MEMORY_EIGHTH ||
+                       demand->cell->memory == MEMORY_LEAST;
+    if (small && crowd_bytes(demand, busiest) <= stats.region_bytes) {
+        return refuse(demand, "device %u had room for all it was given in %" PRIu64 " units",
+                      busiest, stats.units);
+    }
+    return true;
+}
+
+/* ---- ring slots ---- */
+
+/* A unit of more micro-batches than slots waits for a slot's last user; that is where copies in are
+ * held up by works and copies out. */
+static bool check_rings(struct demand *demand)
+{
+    const struct spw_job_config *job = spw_job_config(spw_run_job(demand->run, 0));
+    const int64_t micro_batches = job->batch / job->micro_batch / job->grad_groups;
+    if (demand->cell->ranges > 0 || micro_batches < 4) {
+        return true; /* other cells and cases do that */
+    }
+    for (uint64_t i = 0; i < demand->ledger->count; i++) {
+        const struct spw_decision *it = &demand->ledger->log[i];
+        if (it->micro_batches > (int64_t)ledger_unit(demand->run, it)->slots) {
+            return true;
+        }
+    }
+    return refuse(demand, "no unit used a ring slot twice");
 }
 
 /* ---- devices ---- */
@@ -180,11 +225,8 @@ static bool check_devices(struct demand *demand)
     if (worked < 2) {
         return refuse(demand, "one device took all units");
     }
-    if (!competes && of_first < 2) {
-        return refuse(demand, "all groups were on one device");
-    }
     const uint32_t most = groups < cell->devices ? (uint32_t)groups : cell->devices;
-    if (!competes && cell->prefetch == 0 && of_first != most) {
+    if (!competes && of_first != most) {
         return refuse(demand, "%" PRId64 " groups were on %u devices, not %u", groups, of_first,
                       most);
     }
@@ -212,5 +254,6 @@ bool demand_is_met(struct demand *demand)
             return false;
         }
     }
-    return check_bytes(demand) && check_devices(demand);
+    return check_crowd(demand) && check_rings(demand) && check_bytes(demand) &&
+           check_devices(demand);
 }

@@ -61,9 +61,9 @@ uint64_t ledger_moves(const struct ledger *ledger, const struct spw_run *run)
     return moves;
 }
 
-static const struct spw_unit_plan *plan_of(const struct spw_plan *plan,
-                                           const struct spw_decision *it)
+const struct spw_unit_plan *ledger_unit(struct spw_run *run, const struct spw_decision *it)
 {
+    const struct spw_plan *plan = spw_job_plan(spw_run_job(run, it->job));
     switch (it->kind) {
     case SPW_UNIT_FORWARD:
         return &plan->shards[it->shard].forward;
@@ -147,7 +147,7 @@ uint64_t ledger_crowd_bytes(const struct ledger *ledger, struct spw_run *run, ui
             continue;
         }
         const uint64_t until = over_by(ledger, at, committed_max);
-        const struct spw_unit_plan *unit = plan_of(spw_job_plan(spw_run_job(run, it->job)), it);
+        const struct spw_unit_plan *unit = ledger_unit(run, it);
         uint64_t bytes = unit->device_bytes - unit->weights_bytes;
         for (uint32_t job = 0; job < spw_run_job_count(run); job++) {
             const struct spw_plan *plan = spw_job_plan(spw_run_job(run, job));

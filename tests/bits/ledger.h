@@ -16,6 +16,8 @@ struct ledger {
 void ledger_note(struct ledger *ledger, const struct spw_decision *decision);
 void ledger_free(struct ledger *ledger);
 
+/* What the plan says of the unit that was decided on. */
+const struct spw_unit_plan *ledger_unit(struct spw_run *run, const struct spw_decision *decision);
 /* Units that `device` was given. */
 uint64_t ledger_units(const struct ledger *ledger, uint32_t device);
 /* How many of the run's devices took units of `job`; the host cores do not count. */
