@@ -175,7 +175,9 @@ Test(plan, staging_is_chosen_where_it_pays)
         struct spw_plan *plan = plan_make(graph, &options);
         cr_assert((plan->share > 1) == (slow == 0), "share %u", plan->share);
         const uint64_t usual = options.device_bytes / plan->share;
-        cr_assert(largest_unit(plan) <= (usual > least ? usual : least));
+        /* More only around an op that takes more by itself. */
+        const uint64_t around = least + least / 8;
+        cr_assert(largest_unit(plan) <= (usual > around ? usual : around));
         spw_plan_destroy(plan);
     }
     spw_graph_destroy(graph);
