@@ -376,9 +376,19 @@ void spw_plan_destroy(struct spw_plan *plan)
     if (plan == NULL) {
         return;
     }
+    if (plan->other_owners > 0) {
+        plan->other_owners--;
+        return;
+    }
     const struct spw_world *world = plan->arena.world;
     spw_arena_deinit(&plan->arena);
     spw_release(world, plan);
+}
+
+struct spw_plan *spw_plan_share(struct spw_plan *plan)
+{
+    plan->other_owners++;
+    return plan;
 }
 
 enum spw_status spw_plan_least_memory(const struct spw_world *world, const struct spw_graph *graph,

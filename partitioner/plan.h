@@ -156,6 +156,7 @@ struct spw_plan {
     struct spw_unit_plan *reduces; /* one per weight block; no pieces if not reduced */
     struct spw_unit_plan *updates; /* one per weight block */
     uint64_t targets_bytes;        /* of a full micro-batch */
+    uint32_t other_owners;         /* see spw_plan_share() */
     uint32_t share;                /* units keep to 1/share of the device where their ops allow it,
                                       so that others come in and go home while one computes */
     struct spw_plan_totals totals;
@@ -167,6 +168,8 @@ enum spw_status spw_plan_create(const struct spw_world *world, const struct spw_
                                 const struct spw_plan_options *options, struct spw_error *error,
                                 struct spw_plan **out);
 void spw_plan_destroy(struct spw_plan *plan);
+/* One owner more: each destroys it, and the last one really. Not thread-safe. */
+struct spw_plan *spw_plan_share(struct spw_plan *plan);
 
 /* Nanoseconds that the plan expects for copying `bytes` in or out. */
 uint64_t spw_plan_link_ns(const struct spw_plan *plan, uint64_t bytes);

@@ -39,14 +39,27 @@ static const struct spw_backend *backend_of(const struct spw_run *run)
     return run->config.machine.kind == SPW_MACHINE_SIM ? &spw_backend_sim : &spw_backend_host;
 }
 
+/* The number of a place in the whole machine, of which this run may have one host: devices of all
+ * hosts first, then the hosts' cores. */
+static uint32_t machine_index(const struct spw_run *run, uint32_t index)
+{
+    if (run->simulator == NULL) {
+        return index;
+    }
+    return index < run->device_count
+               ? run->config.host * run->device_count + index
+               : spw_simulator_machine(run->simulator)->device_count + run->config.host;
+}
+
 /* Simulated devices may be unlike; the run's memory is that of the smallest. */
 static uint64_t region_bytes(const struct spw_run *run, uint32_t index)
 {
-    const struct spw_machine *machine = &run->config.machine;
-    return run->simulator == NULL ? machine->mem_bytes
-                                  : spw_simulator_model(run->simulator)
-                                        ->devices[spw_machine_part_of(machine, index)]
-                                        .mem_bytes;
+    if (run->simulator == NULL) {
+        return run->config.machine.mem_bytes;
+    }
+    const uint32_t part =
+        spw_machine_part_of(spw_simulator_machine(run->simulator), machine_index(run, index));
+    return spw_simulator_model(run->simulator)->devices[part].mem_bytes;
 }
 
 static struct spw_device_config device_config(const struct spw_run *run, uint32_t index)
@@ -54,7 +67,7 @@ static struct spw_device_config device_config(const struct spw_run *run, uint32_
     const bool is_cores = index == run->device_count;
     const struct spw_machine *machine = &run->config.machine;
     return (struct spw_device_config){
-        .index = index,
+        .index = machine_index(run, index),
         .region_bytes = is_cores ? run->config.host_bytes : region_bytes(run, index),
         .link_bytes_per_s = machine->link_bytes_per_s,
         .threads = is_cores ? 1 : machine->threads,
@@ -97,25 +110,30 @@ static enum spw_status open_device(struct spw_run *run, uint32_t index, struct s
                                          run->config.poison, error);
 }
 
-/* A simulated run lives in a world of its own, where time is virtual; its machine's memory is not
- * this one's. Plans are for the device with the least memory, and the speed of the first. */
+/* A simulated run lives in a world of its own, or in one that it shares with the runs of other
+ * hosts, where time is virtual; its machine's memory is not this one's. Plans are for the device
+ * with the least memory, and the speed of the first. */
 static enum spw_status enter_simulation(struct spw_run *run, struct spw_error *error)
 {
     struct spw_machine *machine = &run->config.machine;
-    if (run->config.model == NULL) {
-        return SPW_FAIL(error, SPW_ERR_ARGUMENT, "a simulated machine without a model of it");
+    run->simulator = run->config.simulator;
+    if (run->simulator == NULL) {
+        if (run->config.model == NULL) {
+            return SPW_FAIL(error, SPW_ERR_ARGUMENT, "a simulated machine without a model of it");
+        }
+        SPW_TRY(
+            spw_simulator_create(run->world, machine, run->config.model, error, &run->simulator));
+        run->owns_simulator = true;
     }
-    SPW_TRY(spw_simulator_create(run->world, machine, run->config.model, error, &run->simulator));
     run->config.model = NULL;
     run->world = spw_simulator_world(run->simulator);
-    const struct spw_machine_model *model = spw_simulator_model(run->simulator);
-    machine->mem_bytes = model->devices[0].mem_bytes;
-    for (uint32_t part = 1; part < machine->part_count; part++) {
-        const uint64_t bytes = model->devices[part].mem_bytes;
+    machine->mem_bytes = region_bytes(run, 0);
+    for (uint32_t i = 1; i < run->device_count; i++) {
+        const uint64_t bytes = region_bytes(run, i);
         machine->mem_bytes = bytes < machine->mem_bytes ? bytes : machine->mem_bytes;
     }
     if (run->config.host_bytes == 0) {
-        run->config.host_bytes = model->host.mem_bytes;
+        run->config.host_bytes = spw_simulator_model(run->simulator)->host.mem_bytes;
     }
     const struct spw_device_config config = device_config(run, 0);
     backend_of(run)->describe(&config, &run->caps);
@@ -263,7 +281,9 @@ void spw_run_destroy(struct spw_run *run)
     spw_pilot_destroy(run->pilot);
     spw_home_destroy(run->home);
     spw_gate_destroy(run->gate);
-    spw_simulator_destroy(run->simulator); /* its world is the one used so far */
+    if (run->owns_simulator) {
+        spw_simulator_destroy(run->simulator); /* its world is the one used so far */
+    }
     spw_release(run->outer_world, run);
 }
 
@@ -339,8 +359,32 @@ static enum spw_status make_room_for_job(struct spw_run *run, const struct spw_j
                     sizeof(struct spw_job *), "the jobs", error);
 }
 
+/* The plan of a job that is already there and needs the same, or NULL: trials may be many, and
+ * planning takes milliseconds. */
+static struct spw_plan *known_plan(const struct spw_run *run, const struct spw_job_config *config)
+{
+    const uint32_t moments = spw_optimizer_moments(&config->optimizer);
+    for (uint64_t i = 0; i < run->job_count; i++) {
+        const struct spw_job *job = run->jobs[i];
+        if (job->config.graph == config->graph && job->config.batch == config->batch &&
+            job->config.micro_batch == config->micro_batch &&
+            job->config.grad_groups == config->grad_groups &&
+            job->plan->options.moments == moments) {
+            return job->plan;
+        }
+    }
+    return NULL;
+}
+
 enum spw_status spw_run_add(struct spw_run *run, const struct spw_job_config *config,
                             struct spw_error *error, struct spw_job **out)
+{
+    return spw_run_add_planned(run, config, NULL, error, out);
+}
+
+enum spw_status spw_run_add_planned(struct spw_run *run, const struct spw_job_config *config,
+                                    struct spw_plan *with, struct spw_error *error,
+                                    struct spw_job **out)
 {
     SPW_TRY(check_sizes(config, error));
     struct spw_job_config checked = *config;
@@ -348,10 +392,14 @@ enum spw_status spw_run_add(struct spw_run *run, const struct spw_job_config *co
         checked.micro_batch = checked.batch;
     }
     checked.shuffle = checked.shuffle && run->caps.holds_data; /* an order costs memory */
-    struct spw_plan *plan = NULL;
+    struct spw_plan *plan = with != NULL ? with : known_plan(run, &checked);
     struct spw_job *job = NULL;
     SPW_TRY(make_room_for_job(run, &checked, error));
-    SPW_TRY(spw_run_plan(run, &checked, error, &plan));
+    if (plan != NULL) {
+        plan = spw_plan_share(plan);
+    } else {
+        SPW_TRY(spw_run_plan(run, &checked, error, &plan));
+    }
     enum spw_status status =
         spw_job_create(run, run->world, &checked, plan, (uint32_t)run->job_count, error, &job);
     if (status != SPW_OK) {

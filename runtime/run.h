@@ -162,14 +162,18 @@ struct spw_run_config {
     bool guarded_homes; /* tests */
     bool poison;        /* tests: freed extents become NaN */
     bool pilot;         /* measure op times before planning */
-    bool shadow;                       /* tests of simulated runs: follow what every byte holds,
-                                          as hashes; losses and norms are numbers made of them */
+    bool shadow;        /* tests of simulated runs: follow what every byte holds,
+                           as hashes; losses and norms are numbers made of them */
     bool plan_only;     /* open nothing: jobs can be added to see their plans, but
                            spw_run_execute() is refused */
     const struct spw_machine_model *model; /* SPW_MACHINE_SIM, and plans for one: what is simulated;
                                               the machine's own mem and link win; borrowed until
                                               spw_run_create() returns */
-    const struct spw_backend *backend;     /* tests: instead of the machine's own; NULL: that */
+    /* One host of several on one clock (runtime/fleet.h); borrowed. NULL: a simulated run makes its
+     * own. */
+    struct spw_simulator *simulator;
+    uint32_t host;
+    const struct spw_backend *backend; /* tests: instead of the machine's own; NULL: that */
     struct spw_run_events events;
 };
 

@@ -46,6 +46,7 @@ struct device {
     struct spw_device device; /* first: a backend's caller sees only this */
     const struct spw_world *world;
     struct spw_simulator *simulator;
+    struct spw_gate *gate; /* borrowed */
     struct spw_sim_host *host;
     const struct spw_host_model *host_model;
     const struct spw_device_model *model; /* of the cores, NULL */
@@ -140,7 +141,8 @@ static void finish(void *self)
     for (uint32_t i = 0; i < device->queue_count; i++) {
         start_next(&device->queues[i]);
     }
-    spw_sim_knock(device->simulator);
+    spw_sim_count(device->simulator);
+    spw_gate_knock(device->gate);
 }
 
 static void ring(void *self)
@@ -303,6 +305,7 @@ static enum spw_status sim_open(const struct spw_world *world,
     SPW_TRY(spw_allocate(world, 1, sizeof(*sim), "a simulated device", error, &sim));
     sim->world = world;
     sim->simulator = config->simulator;
+    sim->gate = gate;
     sim->is_cores = config->is_cores;
     sim->device.backend = &spw_backend_sim;
     sim_describe(config, &sim->device.caps);

@@ -31,6 +31,8 @@ void spw_simulator_destroy(struct spw_simulator *simulator);
 const struct spw_world *spw_simulator_world(const struct spw_simulator *simulator);
 /* Has `gate` let virtual time pass. */
 void spw_simulator_drive(struct spw_simulator *simulator, struct spw_gate *gate);
+/* Lets it pass without a gate: on to the next command that ends. */
+void spw_simulator_advance(struct spw_simulator *simulator);
 /* What is simulated, as it was given, with the machine's own numbers in the model. */
 const struct spw_machine *spw_simulator_machine(const struct spw_simulator *simulator);
 const struct spw_machine_model *spw_simulator_model(const struct spw_simulator *simulator);
@@ -54,8 +56,8 @@ enum spw_status spw_sim_reserve(struct spw_simulator *simulator, uint64_t count,
 void spw_sim_arm(struct spw_simulator *simulator, struct spw_sim_timer *timer, uint64_t at_ns);
 void spw_sim_disarm(struct spw_simulator *simulator, struct spw_sim_timer *timer);
 uint64_t spw_sim_now_ns(const struct spw_simulator *simulator);
-/* A command has ended: the executor is to wake. */
-void spw_sim_knock(struct spw_simulator *simulator);
+/* Counts a command that has ended. */
+void spw_sim_count(struct spw_simulator *simulator);
 struct spw_sim_costs *spw_sim_costs(struct spw_simulator *simulator);
 struct spw_sim_host *spw_sim_host(const struct spw_simulator *simulator, uint32_t index);
 

@@ -14,7 +14,6 @@
 struct spw_simulator {
     struct spw_world world;
     const struct spw_world *inner;
-    struct spw_gate *gate; /* borrowed; NULL until it is driven */
     uint64_t now_ns;
     uint64_t events;
     struct spw_heap timers; /* of struct spw_sim_timer, by time */
@@ -82,12 +81,9 @@ uint64_t spw_simulator_events(const struct spw_simulator *simulator)
     return simulator->events;
 }
 
-void spw_sim_knock(struct spw_simulator *simulator)
+void spw_sim_count(struct spw_simulator *simulator)
 {
     simulator->events++;
-    if (simulator->gate != NULL) {
-        spw_gate_knock(simulator->gate);
-    }
 }
 
 /* On to the next time at which a timer rings, all of that time ringing, or to the deadline. */
@@ -112,8 +108,12 @@ static void advance(void *self, uint64_t deadline_ns)
 
 void spw_simulator_drive(struct spw_simulator *simulator, struct spw_gate *gate)
 {
-    simulator->gate = gate;
     spw_gate_drive(gate, advance, simulator);
+}
+
+void spw_simulator_advance(struct spw_simulator *simulator)
+{
+    advance(simulator, 0);
 }
 
 /* ---- the world ---- */

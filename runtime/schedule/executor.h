@@ -98,6 +98,7 @@ struct spw_run {
     const struct spw_world *world;       /* a simulation's own, */
     const struct spw_world *outer_world; /* and the one around it */
     struct spw_simulator *simulator;     /* NULL: devices are real */
+    bool owns_simulator;
     struct spw_run_config config;
     struct spw_topology topology;
     struct spw_device_caps caps; /* of every device: they are alike */
@@ -126,6 +127,10 @@ struct spw_run {
     uint64_t outside_ns; /* admissions and the callbacks of a step, which are not part of it */
 };
 
+/* run.c: spw_run_add() with a plan that is known (shared, not taken over), or NULL. */
+enum spw_status spw_run_add_planned(struct spw_run *run, const struct spw_job_config *config,
+                                    struct spw_plan *plan, struct spw_error *error,
+                                    struct spw_job **out);
 /* finish.c: takes finished commands of all places. True if there were any. */
 bool spw_executor_poll(struct spw_run *run);
 /* finish.c: takes a unit off its place, successful, failed or abandoned. */

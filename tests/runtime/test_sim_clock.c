@@ -14,7 +14,8 @@ struct bell {
     struct spw_sim_timer timer;
     uint64_t *rung; /* times, in order; [count] */
     uint64_t *count;
-    uint64_t again_ns; /* rings once more, so much later; 0: no */
+    uint64_t again_ns;     /* rings once more, so much later; 0: no */
+    struct spw_gate *gate; /* to knock at; NULL: none */
 };
 
 static void ring(void *self)
@@ -26,7 +27,10 @@ static void ring(void *self)
                     spw_sim_now_ns(bell->simulator) + bell->again_ns);
         bell->again_ns = 0;
     }
-    spw_sim_knock(bell->simulator);
+    spw_sim_count(bell->simulator);
+    if (bell->gate != NULL) {
+        spw_gate_knock(bell->gate);
+    }
 }
 
 static const struct spw_machine machine = {.kind = SPW_MACHINE_SIM, .device_count = 1};
@@ -127,7 +131,8 @@ Test(sim_clock, waiting_at_the_gate_lets_time_pass)
     cr_assert(spw_gate_create(world, NULL, &gate) == SPW_OK);
     spw_simulator_drive(simulator, gate);
     const uint64_t begin = spw_now_ns(world);
-    struct bell bell = {.simulator = simulator, .rung = rung, .count = &count, .again_ns = 30};
+    struct bell bell = {
+        .simulator = simulator, .rung = rung, .count = &count, .again_ns = 30, .gate = gate};
     bell.timer = (struct spw_sim_timer){.ring = ring, .self = &bell};
     spw_sim_arm(simulator, &bell.timer, begin + 100);
     cr_assert(spw_now_ns(world) == begin);
