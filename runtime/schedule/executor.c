@@ -134,34 +134,60 @@ static void stop_clocks(struct spw_run *run)
     run->begun_ns = 0;
 }
 
-enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
+enum spw_status spw_executor_begin(struct spw_run *run, struct spw_error *error)
 {
     if (run->config.plan_only) {
         return SPW_FAIL(error, SPW_ERR_ARGUMENT, "this run was opened to plan, not to train");
     }
     start_clocks(run);
-    while (!is_over(run)) {
-        const uint64_t seen = spw_gate_count(run->gate);
-        const uint64_t turn_begin = spw_now_ns(run->world);
-        run->outside_ns = 0;
-        const bool progress = turn(run);
-        const uint64_t now = spw_now_ns(run->world);
-        const uint64_t turn_ns = now - turn_begin;
-        run->active_ns += turn_ns > run->outside_ns ? turn_ns - run->outside_ns : 0;
-        tick(run, now);
-        if (progress || is_over(run)) {
-            continue;
-        }
-        if (is_stuck(run)) {
-            fail_stuck_jobs(run);
-        } else {
-            spw_gate_wait(run->gate, seen, run->config.events.tick != NULL ? run->next_tick_ns : 0);
-        }
+    return SPW_OK;
+}
+
+enum spw_executor_next spw_executor_turn(struct spw_run *run)
+{
+    if (is_over(run)) {
+        return SPW_EXECUTOR_OVER;
     }
+    const uint64_t turn_begin = spw_now_ns(run->world);
+    run->outside_ns = 0;
+    const bool progress = turn(run);
+    const uint64_t now = spw_now_ns(run->world);
+    const uint64_t turn_ns = now - turn_begin;
+    run->active_ns += turn_ns > run->outside_ns ? turn_ns - run->outside_ns : 0;
+    tick(run, now);
+    if (progress || is_over(run)) {
+        return SPW_EXECUTOR_AGAIN;
+    }
+    if (is_stuck(run)) {
+        fail_stuck_jobs(run);
+        return SPW_EXECUTOR_AGAIN;
+    }
+    return SPW_EXECUTOR_WAIT;
+}
+
+enum spw_status spw_executor_end(struct spw_run *run, struct spw_error *error)
+{
     stop_clocks(run);
     return atomic_load(&run->interrupted)
                ? SPW_FAIL(error, SPW_ERR_CANCELLED, "the run was interrupted")
                : SPW_OK;
+}
+
+enum spw_status spw_run_execute(struct spw_run *run, struct spw_error *error)
+{
+    SPW_TRY(spw_executor_begin(run, error));
+    for (;;) {
+        const uint64_t seen = spw_gate_count(run->gate);
+        switch (spw_executor_turn(run)) {
+        case SPW_EXECUTOR_AGAIN:
+            break;
+        case SPW_EXECUTOR_WAIT:
+            spw_gate_wait(run->gate, seen, run->config.events.tick != NULL ? run->next_tick_ns : 0);
+            break;
+        case SPW_EXECUTOR_OVER:
+            return spw_executor_end(run, error);
+        }
+    }
 }
 
 void spw_run_interrupt(struct spw_run *run)

@@ -131,6 +131,16 @@ struct spw_run {
 enum spw_status spw_run_add_planned(struct spw_run *run, const struct spw_job_config *config,
                                     struct spw_plan *plan, struct spw_error *error,
                                     struct spw_job **out);
+/* executor.c: spw_run_execute() in pieces, for who has several runs on one thread: begin, turns as
+ * often as the gate has been knocked at, end. */
+enum spw_executor_next {
+    SPW_EXECUTOR_AGAIN, /* there may be more to do at once */
+    SPW_EXECUTOR_WAIT,  /* not before something knocks */
+    SPW_EXECUTOR_OVER,
+};
+enum spw_status spw_executor_begin(struct spw_run *run, struct spw_error *error);
+enum spw_executor_next spw_executor_turn(struct spw_run *run);
+enum spw_status spw_executor_end(struct spw_run *run, struct spw_error *error);
 /* finish.c: takes finished commands of all places. True if there were any. */
 bool spw_executor_poll(struct spw_run *run);
 /* finish.c: takes a unit off its place, successful, failed or abandoned. */

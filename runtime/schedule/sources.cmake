@@ -1,5 +1,6 @@
-# Policies and the executor; run.c and run_look.c, the box's interface, sit above the folders.
+# Policies and the executor; the box's interface, run*.c and fleet.c, sits above the folders.
 set(SPW_RUNTIME_SCHEDULE
+    fleet.c
     run.c
     run_look.c
     schedule/admit.c
