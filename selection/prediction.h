@@ -12,18 +12,21 @@ struct spw_prediction {
     double busy, useful, waiting_copy, waiting_norm, no_work, tail;
     uint64_t units, evictions;
     uint64_t bytes_in, bytes_out;
-    uint64_t device_peak_bytes; /* of the device that held most */
-    uint64_t home_peak_bytes;
-    double joules;  /* of devices and hosts; NaN: the machine file gives no watts */
-    double dollars; /* NaN: it gives no price for some device */
+    uint64_t device_peak_bytes; /* of the device that held most, */
+    uint64_t home_peak_bytes;   /* and of the host */
+    double joules;              /* of devices and hosts; NaN: the machine file gives no watts */
+    double dollars;             /* NaN: it gives no price for some device */
 };
-/* After spw_run_execute(). */
-void spw_prediction_fill(const struct spw_sweep *sweep, struct spw_run *run,
-                         const struct spw_utilization *usage, struct spw_prediction *out);
-/* All of it, with every device and trial, as one JSON object. Times of trials are counted from
- * `begun_ns`. */
-void spw_prediction_print(const struct spw_sweep *sweep, struct spw_run *run,
-                          const struct spw_utilization *usage, uint64_t begun_ns,
-                          struct spw_text *out);
+/* What was simulated; borrowed. */
+struct spw_simulation {
+    const struct spw_sweep *sweep;
+    const struct spw_fleet *fleet;               /* over */
+    struct spw_utilization *const *utilizations; /* of each host's run */
+    uint64_t begun_ns;                           /* times of trials are counted from here */
+};
+
+void spw_prediction_fill(const struct spw_simulation *simulation, struct spw_prediction *out);
+/* All of it, with every device and trial, as one JSON object. */
+void spw_prediction_print(const struct spw_simulation *simulation, struct spw_text *out);
 
 #endif

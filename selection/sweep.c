@@ -163,6 +163,14 @@ struct spw_run_config spw_sweep_config(const struct spw_sweep *sweep)
     };
 }
 
+static enum spw_status refuse_trial(const struct spw_sweep *sweep, uint32_t index,
+                                    enum spw_status status, const struct spw_error *inner,
+                                    struct spw_error *error)
+{
+    return SPW_FAIL_NATIVE(error, status, inner->native, "trial %s: %s", sweep->jobs[index].id,
+                           inner->what);
+}
+
 enum spw_status spw_sweep_add(const struct spw_sweep *sweep, struct spw_run *run,
                               struct spw_error *error)
 {
@@ -171,10 +179,22 @@ enum spw_status spw_sweep_add(const struct spw_sweep *sweep, struct spw_run *run
         struct spw_job *job = NULL;
         const enum spw_status status = spw_run_add(run, &sweep->jobs[i], &inner, &job);
         if (status != SPW_OK) {
-            return SPW_FAIL_NATIVE(error, status, inner.native, "trial %s: %s", sweep->jobs[i].id,
-                                   inner.what);
+            return refuse_trial(sweep, i, status, &inner, error);
         }
         SPW_ASSERT(spw_job_index(job) == i);
+    }
+    return SPW_OK;
+}
+
+enum spw_status spw_sweep_add_fleet(const struct spw_sweep *sweep, struct spw_fleet *fleet,
+                                    struct spw_error *error)
+{
+    for (uint32_t i = 0; i < sweep->trials->count; i++) {
+        struct spw_error inner = {0};
+        const enum spw_status status = spw_fleet_add(fleet, &sweep->jobs[i], &inner);
+        if (status != SPW_OK) {
+            return refuse_trial(sweep, i, status, &inner, error);
+        }
     }
     return SPW_OK;
 }

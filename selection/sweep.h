@@ -5,7 +5,7 @@
 #ifndef SPW_SELECTION_SWEEP_H
 #define SPW_SELECTION_SWEEP_H
 
-#include "runtime/run.h"
+#include "runtime/fleet.h"
 #include "selection/spec.h"
 #include "selection/trials.h"
 
@@ -34,6 +34,10 @@ struct spw_run_config spw_sweep_config(const struct spw_sweep *sweep);
 /* Adds every trial to a run, in order, so that trial i is job i. Failures name the trial. */
 enum spw_status spw_sweep_add(const struct spw_sweep *sweep, struct spw_run *run,
                               struct spw_error *error);
+
+/* The same for a fleet. */
+enum spw_status spw_sweep_add_fleet(const struct spw_sweep *sweep, struct spw_fleet *fleet,
+                                    struct spw_error *error);
 
 /* FLOPs and seconds of one trial from its plan: all steps, evaluations and recomputation. */
 struct spw_sweep_cost {

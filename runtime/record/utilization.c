@@ -296,5 +296,7 @@ void spw_utilization_times(const struct spw_utilization *usage, uint32_t index,
     const struct device_usage *device = &usage->devices[index];
     const uint64_t now_ns = spw_run_now_ns(usage->run);
     *out = device->times;
-    out->tail_ns = now_ns > device->idle_since_ns ? now_ns - device->idle_since_ns : 0;
+    const uint64_t rest_ns = now_ns > device->idle_since_ns ? now_ns - device->idle_since_ns : 0;
+    /* One that never worked was not done before the others. */
+    *(out->busy_ns > 0 ? &out->tail_ns : &out->no_work_ns) += rest_ns;
 }

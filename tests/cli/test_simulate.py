@@ -111,6 +111,18 @@ def a_shared_link_slows_all(folder):
     assert shared["makespan_s"] > 1.5 * own["makespan_s"]
 
 
+def hosts_work_side_by_side(folder):
+    prepare(folder)
+    one, two = simulate(folder, "sim:fast.yaml*2"), simulate(folder, "sim:fast.yaml*4 hosts=2")
+    assert 1.7 < one["makespan_s"] / two["makespan_s"] < 2.3, (one, two)
+    assert sorted(trial["host"] for trial in two["trials"]) == [0, 0, 1, 1]
+    assert [device["host"] for device in two["devices"]] == [0, 0, 0, 1, 1, 1]
+    words = ["simulate", "spec.yaml", "--machine", "sim:fast.yaml*8 hosts=4"]
+    text = folder.run(*words, code=0).stdout
+    assert "sim:7" in text and "hosts=4" in text
+    assert "several hosts" in folder.run(*words, "--trace", "x", code=2).stderr
+
+
 def paced_hosts_are_predicted(folder):
     """The same modelled times with threads and a real clock, which other work on the machine can
     only make later."""
@@ -150,6 +162,7 @@ if __name__ == "__main__":
     sys.exit(harness.main([shares_add_up, the_same_input_gives_the_same_output,
                            more_devices_and_faster_links_help,
                            energy_and_price_follow_from_the_file, unlike_devices_work_together,
-                           a_shared_link_slows_all, paced_hosts_are_predicted,
+                           a_shared_link_slows_all, hosts_work_side_by_side,
+                           paced_hosts_are_predicted,
                            what_cannot_be_simulated_is_refused,
                            plans_are_for_simulated_machines_too]))
