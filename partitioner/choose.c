@@ -127,7 +127,7 @@ static enum spw_status choose(const struct spw_world *world, const struct spw_gr
     struct spw_plan *best = NULL;
     SPW_TRY(spw_plan_build(world, graph, options, &choice, error, &best));
     *share = choice.share;
-    uint64_t best_ns = step_ns(best);
+    uint64_t best_ns = open ? step_ns(best) : 0;
     while (open && best->shard_count > 1 && choice.share < SHARE_MAX) {
         struct spw_plan *other = NULL;
         choice.share++;

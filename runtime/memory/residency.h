@@ -11,8 +11,8 @@
  * counts as the new version once that is committed.
  *
  * Only CLEAN, unpinned copies are ever dropped, so eviction never writes. A unit reserves
- * everything at once or nothing. Not thread-safe: the executor is the sole caller. Tested by
- * tests/bits/test_residency.c. */
+ * everything at once or nothing, but may begin with its weights. Not thread-safe: the executor is
+ * the sole caller. Tested by tests/bits/test_residency.c. */
 #ifndef SPW_RUNTIME_MEMORY_RESIDENCY_H
 #define SPW_RUNTIME_MEMORY_RESIDENCY_H
 
@@ -22,7 +22,8 @@
 
 enum spw_residence_state {
     SPW_RESIDENCE_ABSENT,
-    SPW_RESIDENCE_LOADING, /* a copy-in is queued; usable behind it in queue order */
+    SPW_RESIDENCE_LOADING, /* being copied in, chunk by chunk, for the oldest unit that pins it;
+                              usable by works enqueued after that unit's */
     SPW_RESIDENCE_CLEAN,   /* equals the home */
     SPW_RESIDENCE_DIRTY,   /* being written by a unit; its write-back has not landed */
 };

@@ -84,9 +84,14 @@ static void replace(struct spw_shadow *shadow, uint64_t at, uint64_t end,
         spw_shadow_report(shadow->faults, "no memory for the shadow's ranges");
         return;
     }
+    if (shadow->extents == NULL) {
+        return; /* nothing in the place of nothing */
+    }
     memmove(&shadow->extents[at + count], &shadow->extents[end],
             (size_t)(shadow->count - end) * sizeof(*extents));
-    memcpy(&shadow->extents[at], extents, (size_t)count * sizeof(*extents));
+    if (count > 0) {
+        memcpy(&shadow->extents[at], extents, (size_t)count * sizeof(*extents));
+    }
     shadow->count = needed;
 }
 

@@ -335,7 +335,9 @@ static void finish_command(struct spw_run *run, struct spw_place *place, enum sp
     }
     switch (command->what) {
     case SPW_COMMAND_LOAD:
-        place->blocked = place->blocked && unit->reserved; /* see return_weights, reserve.c */
+        if (!unit->reserved && unit->outstanding == 0) {
+            place->blocked = false; /* its weights can be given back now: see return_weights */
+        }
         if (command->block != NULL &&
             command->block->at[place->index].state == SPW_RESIDENCE_LOADING) {
             spw_residency_mark(&place->residency, command->block, SPW_RESIDENCE_CLEAN);
