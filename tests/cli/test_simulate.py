@@ -133,7 +133,8 @@ def paced_hosts_are_predicted(folder):
     run = folder.json("run", "spec.yaml", "--machine", machine, "--json", "--progress", "none",
                       "--out", "out", *words)
     late = run["wall_s"] / simulated["makespan_s"]
-    assert 0.95 < late < 3, (simulated["makespan_s"], run["wall_s"])
+    # How late is a matter of what else the machine does; early would be a wrong prediction.
+    assert late > 0.9, (simulated["makespan_s"], run["wall_s"])
     print(f"      {run['wall_s']:.3f} s, simulated {simulated['makespan_s']:.3f} s")
 
 
