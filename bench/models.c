@@ -3,19 +3,11 @@
 
 #include "base/philox.h"
 #include "measure.h"
+#include "tests/support/temporary.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- data: it must be read from files, as a user's is ---- */
-
-static void write_file(const char *path, const void *bytes, size_t count)
-{
-    FILE *file = fopen(path, "wb");
-    if (file == NULL || fwrite(bytes, 1, count, file) != count || fclose(file) != 0) {
-        bench_fail(path, NULL);
-    }
-}
 
 static void put_big_endian(unsigned char *out, uint32_t value)
 {
@@ -24,31 +16,28 @@ static void put_big_endian(unsigned char *out, uint32_t value)
     }
 }
 
-static struct spw_dataset *open_and_remove(enum spw_data_format format, const char *path,
-                                           const char *labels, int64_t seq_len)
+/* Opens "x", and "y" if there are labels, of a folder that goes once they have been read. */
+static struct spw_dataset *open_and_remove(struct spw_temporary *folder,
+                                           enum spw_data_format format, bool labels,
+                                           int64_t seq_len)
 {
+    char x[512], y[512];
     struct spw_error error = {0};
     struct spw_dataset *set = NULL;
-    BENCH_MUST(spw_dataset_open(spw_world_system(), format, path, labels, seq_len, &error, &set),
+    BENCH_MUST(spw_dataset_open(spw_world_system(), format, spw_temporary_path(folder, "x", x),
+                                labels ? spw_temporary_path(folder, "y", y) : NULL, seq_len, &error,
+                                &set),
                &error);
-    (void)remove(path);
-    if (labels != NULL) {
-        (void)remove(labels);
-    }
+    spw_temporary_deinit(folder);
     return set;
-}
-
-static void path_in(const char *folder, const char *name, char out[64])
-{
-    (void)snprintf(out, 64, "%s/%s", folder, name);
 }
 
 static struct spw_dataset *make_images(uint32_t count, uint32_t side)
 {
-    char folder[] = "/tmp/spillway-bench-XXXXXX", path[64], labels_path[64];
+    struct spw_temporary folder;
     const size_t pixels = (size_t)count * side * side;
     unsigned char *images = malloc(16 + pixels), *labels = malloc(8 + count);
-    if (images == NULL || labels == NULL || mkdtemp(folder) == NULL) {
+    if (images == NULL || labels == NULL) {
         bench_fail("making images", NULL);
     }
     put_big_endian(images, 0x00000803);
@@ -63,23 +52,20 @@ static struct spw_dataset *make_images(uint32_t count, uint32_t side)
     for (uint32_t i = 0; i < count; i++) {
         labels[8 + i] = (unsigned char)(i % 10);
     }
-    path_in(folder, "x", path);
-    path_in(folder, "y", labels_path);
-    write_file(path, images, 16 + pixels);
-    write_file(labels_path, labels, 8 + count);
+    spw_temporary_init(&folder);
+    spw_temporary_write(&folder, "x", images, 16 + pixels);
+    spw_temporary_write(&folder, "y", labels, 8 + count);
     free(images);
     free(labels);
-    struct spw_dataset *set = open_and_remove(SPW_DATA_IDX, path, labels_path, 0);
-    (void)rmdir(folder);
-    return set;
+    return open_and_remove(&folder, SPW_DATA_IDX, true, 0);
 }
 
 static struct spw_dataset *make_tokens(uint32_t count, uint32_t vocabulary, int64_t seq_len)
 {
-    char folder[] = "/tmp/spillway-bench-XXXXXX", path[64];
+    struct spw_temporary folder;
     const int32_t header[3] = {20240520, 1, (int32_t)count};
     unsigned char *bytes = calloc(1024 + 2 * (size_t)count, 1);
-    if (bytes == NULL || mkdtemp(folder) == NULL) {
+    if (bytes == NULL) {
         bench_fail("making tokens", NULL);
     }
     memcpy(bytes, header, sizeof header);
@@ -87,12 +73,10 @@ static struct spw_dataset *make_tokens(uint32_t count, uint32_t vocabulary, int6
         const uint16_t token = (uint16_t)(spw_random_word(2, 2, i) % vocabulary);
         memcpy(bytes + 1024 + 2 * (size_t)i, &token, sizeof token);
     }
-    path_in(folder, "t", path);
-    write_file(path, bytes, 1024 + 2 * (size_t)count);
+    spw_temporary_init(&folder);
+    spw_temporary_write(&folder, "x", bytes, 1024 + 2 * (size_t)count);
     free(bytes);
-    struct spw_dataset *set = open_and_remove(SPW_DATA_TOKENS, path, NULL, seq_len);
-    (void)rmdir(folder);
-    return set;
+    return open_and_remove(&folder, SPW_DATA_TOKENS, false, seq_len);
 }
 
 /* ---- models ---- */
