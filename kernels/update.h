@@ -40,6 +40,8 @@ struct spw_update_scalars {
     float inverse_root_correction2; /* 1 / sqrt(1 - beta2^t) */
     float momentum;
 };
+/* Moments that an update with these scalars reads and writes: 0, 1 or 2. */
+uint32_t spw_update_moments(const struct spw_update_scalars *scalars);
 /* `step` counts from 1. `norm` is the global gradient norm before clipping; `decays` says whether
  * this parameter is decayed. */
 struct spw_update_scalars spw_update_scalars(const struct spw_optimizer_config *config, double lr,

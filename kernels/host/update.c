@@ -23,6 +23,17 @@ uint32_t spw_optimizer_moments(const struct spw_optimizer_config *config)
     return 0;
 }
 
+uint32_t spw_update_moments(const struct spw_update_scalars *scalars)
+{
+    switch (scalars->name) {
+    case SPW_SGD:
+        return scalars->has_momentum ? 1 : 0;
+    case SPW_ADAMW:
+        return 2;
+    }
+    return 0;
+}
+
 /* As clip_grad_norm_: the factor never raises a gradient. A norm that is not finite is passed on,
  * so that it shows. */
 static double clip_factor(double grad_clip, double norm)

@@ -16,17 +16,6 @@ static float *at(const struct spw_host_device *device, uint64_t offset_bytes)
 
 /* ---- UPDATE ---- */
 
-static uint32_t moments_of(const struct spw_update_scalars *scalars)
-{
-    switch (scalars->name) {
-    case SPW_SGD:
-        return scalars->has_momentum ? 1 : 0;
-    case SPW_ADAMW:
-        return 2;
-    }
-    return 0;
-}
-
 /* Zeroes the padding behind a part that reaches its parameter's end: a block's bytes should be a
  * function of its parameters, whatever lay in the region before. */
 static void zero_padding(const struct spw_host_device *device, const struct spw_piece *piece,
@@ -51,7 +40,7 @@ void spw_host_update_run(const struct spw_host_device *device, const struct spw_
             .w_out = at(device, work->update.weights_out + part.place),
         };
         zero_padding(device, piece, &part, work->update.weights_out);
-        for (uint32_t i = 0; i < moments_of(&call.scalars); i++) {
+        for (uint32_t i = 0; i < spw_update_moments(&call.scalars); i++) {
             call.moments[i] = at(device, work->update.moments[i] + part.place);
             call.moments_out[i] = at(device, work->update.moments_out[i] + part.place);
             zero_padding(device, piece, &part, work->update.moments_out[i]);

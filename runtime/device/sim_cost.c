@@ -100,23 +100,12 @@ static uint64_t program_ns(const struct spw_sim_costs *costs, uint32_t part,
     return entry->program_ns + (work->program.epilogue ? entry->epilogue_ns : 0);
 }
 
-static uint64_t moments_of(const struct spw_update_scalars *scalars)
-{
-    switch (scalars->name) {
-    case SPW_SGD:
-        return scalars->has_momentum ? 1 : 0;
-    case SPW_ADAMW:
-        return 2;
-    }
-    SPW_NEVER("an optimizer");
-}
-
 /* Read and written. */
 static uint64_t memory_bytes(const struct spw_work *work)
 {
     switch (work->kind) {
     case SPW_WORK_UPDATE: {
-        const uint64_t moments = moments_of(&work->update.scalars[0]);
+        const uint64_t moments = spw_update_moments(&work->update.scalars[0]);
         return work->update.piece.bytes * (3 + 2 * moments);
     }
     case SPW_WORK_REDUCE:

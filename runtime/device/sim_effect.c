@@ -54,17 +54,6 @@ static bool binding_is_written(const struct spw_work *work, enum spw_binding_kin
     SPW_NEVER("a binding of no kind");
 }
 
-static uint32_t moments_of(const struct spw_update_scalars *scalars)
-{
-    switch (scalars->name) {
-    case SPW_SGD:
-        return scalars->has_momentum ? 1 : 0;
-    case SPW_ADAMW:
-        return 2;
-    }
-    SPW_NEVER("an optimizer");
-}
-
 static uint64_t packs_of(const struct spw_work *work)
 {
     const uint64_t size = (uint64_t)work->gather.micro_batch;
@@ -87,7 +76,7 @@ static void add_work_ranges(struct spw_sim_effect *effect, const struct spw_work
         add_range(effect, region, work->update.grads, bytes, false);
         add_range(effect, region, work->update.weights, bytes, false);
         add_range(effect, region, work->update.weights_out, bytes, true);
-        for (uint32_t i = 0; i < moments_of(&work->update.scalars[0]); i++) {
+        for (uint32_t i = 0; i < spw_update_moments(&work->update.scalars[0]); i++) {
             add_range(effect, region, work->update.moments[i], bytes, false);
             add_range(effect, region, work->update.moments_out[i], bytes, true);
         }
@@ -377,7 +366,7 @@ static void run_update(struct spw_sim_effect *effect, const struct spw_work *wor
     while (spw_piece_next_part(work->update.block, *piece, &index, &part)) {
         const bool decays = work->update.param_decays[part.segment->param];
         const struct spw_update_scalars *scalars = &work->update.scalars[decays ? 0 : 1];
-        const uint32_t moments = moments_of(scalars);
+        const uint32_t moments = spw_update_moments(scalars);
         uint64_t in[4] = {work->update.weights, work->update.grads};
         uint64_t out[3] = {work->update.weights_out};
         for (uint32_t i = 0; i < moments; i++) {
