@@ -130,11 +130,14 @@ def paced_hosts_are_predicted(folder):
     machine = "host*2 mem=48KiB pace=model link=30MB/s"
     words = ["train.max_steps=30"]
     simulated = simulate(folder, machine, *words)
-    run = folder.json("run", "spec.yaml", "--machine", machine, "--json", "--progress", "none",
-                      "--out", "out", *words)
-    late = run["wall_s"] / simulated["makespan_s"]
-    # How late is a matter of what else the machine does; early would be a wrong prediction.
-    assert late > 0.9, (simulated["makespan_s"], run["wall_s"])
+    late = math.inf
+    for attempt in range(5):  # other work can only make it later: the best counts
+        run = folder.json("run", "spec.yaml", "--machine", machine, "--json", "--progress", "none",
+                          "--out", f"out{attempt}", *words)
+        late = min(late, run["wall_s"] / simulated["makespan_s"])
+        if late < 3:
+            break
+    assert 0.95 < late < 3, (simulated["makespan_s"], run["wall_s"])
     print(f"      {run['wall_s']:.3f} s, simulated {simulated['makespan_s']:.3f} s")
 
 
